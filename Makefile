@@ -1,0 +1,60 @@
+# What people run. "make ci" is what a merge has to pass.
+.PHONY: all build test race lint fmt bench fuzz fuzz-long interop conformance e2e e2e-azure vuln image ci clean
+
+TOOL := go tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+COVERED := ./...
+
+all: build
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/onbehalf ./cmd/onbehalf
+	CGO_ENABLED=0 go build -trimpath -o bin/onbehalf-server ./cmd/onbehalf-server
+
+test:
+	go test ./...
+
+race:
+	go test -race ./...
+
+lint:
+	$(TOOL) golangci-lint run ./...
+	go mod tidy -diff
+
+fmt:
+	$(TOOL) golangci-lint fmt ./...
+
+bench:
+	go test -run='^$$' -bench=. -benchmem ./...
+	cd bench && go test -run='^$$' -bench=. -benchmem ./...
+
+# Every fuzz target for FUZZTIME each.
+fuzz:
+	@go list -f '{{.ImportPath}}' ./... | while read -r pkg; do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+# Microsoft's own libraries, other people's servers and clients, against ours. Installs what it needs, pinned.
+interop:
+	go test -tags=interop -count=1 -timeout=30m ./interop/...
+
+# The official MCP conformance suite against the real server behind its real middleware.
+conformance:
+	go test -tags=conformance -count=1 -timeout=15m ./interop/...
+
+# The product as people use it: the built binary, processes of its own, a real browser.
+e2e:
+	go test -tags=e2e -count=1 -timeout=30m ./...
+
+vuln:
+	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
+
+image:
+	docker build -t onbehalf-server .
+
+ci:
+	bash .ci/run
+
+clean:
+	rm -rf bin

@@ -1,0 +1,155 @@
+package onbehalf_test
+
+import (
+	"bytes"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/onbehalf/onbehalf"
+
+// mayImport says which packages of this module each package may import (tests aside). A package without an entry fails
+// the test: place it here first, in the order of the way of a call, and say so in docs/design.md.
+//
+// A name that ends in "/" stands for a package's own internal folder. "*" means all.
+var mayImport = map[string][]string{
+	// The words.
+	"identity": {},
+	"chain":    {"identity"},
+	"entra":    {"identity"},
+	"search":   {"identity"},
+
+	// The stations. They meet in the words above and never import one another.
+	"bearer":                       {"identity", "entra", "chain"},
+	"obo":                          {"identity", "entra", "chain", "internal/msalerr"},
+	"obo/rediscache":               {"identity", "entra", "obo"},
+	"signin":                       {"identity", "entra", "chain", "internal/msalerr"},
+	"search/searchclient":          {"identity", "entra", "chain", "search"},
+	"search/searchclient/elevated": {"identity", "search", "search/searchclient"},
+
+	// The wiring, which Go developers import, and our own tools, written with nothing but it.
+	"":               {"identity", "entra", "chain", "bearer", "obo", "obo/rediscache"},
+	"internal/tools": {"", "identity", "entra", "chain", "search", "search/searchclient"},
+
+	// The stand-ins. They share the words with what they stand in for, never logic.
+	"search/searchengine": {"identity", "search", "search/searchengine/"},
+	"search/searchserver": {"identity", "search", "search/searchengine", "internal/graph", "internal/httpjson"},
+	"search/searchtest":   {"identity", "search", "search/searchengine", "search/searchclient", "search/searchserver", "entra/entratest"},
+	"entra/entraserver":   {"identity", "entra", "entra/entraserver/", "internal/httpjson"},
+	"entra/entratest":     {"identity", "entra", "entra/entraserver"},
+
+	// What serves both sides.
+	"internal/msalerr":    {"entra"},
+	"internal/graph":      {"identity", "entra"},
+	"internal/httpjson":   {},
+	"internal/chainstore": {"identity", "chain"},
+	"internal/sample":     {"identity", "search"},
+
+	// Set-up, proof, diagnosis.
+	"internal/provision": {"identity", "entra", "search", "search/searchclient", "search/searchclient/elevated", "signin", "internal/graph", "internal/sample"},
+	"internal/doctor":    {"identity", "entra", "search", "search/searchclient", "signin", "internal/graph"},
+	"internal/conform":   {"identity", "entra"},
+
+	// The agent.
+	"internal/agent": {},
+	"internal/web":   {"identity", "entra", "chain", "signin", "internal/agent"},
+
+	// Everything in one process.
+	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/sample"},
+	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/sample"},
+	"internal/cli":   {"*"},
+
+	"cmd/onbehalf": {"internal/cli"},
+}
+
+// mayImportInProduction places the commands and packages that production links.
+var production = []string{"cmd/onbehalf-server"}
+
+// neverInProduction can mint tokens or change a tenant.
+var neverInProduction = []string{
+	"entra/entraserver", "entra/entratest", "search/searchserver", "search/searchengine", "search/searchtest",
+	"internal/local", "internal/demo", "internal/provision", "internal/sample",
+}
+
+func TestWhoMayImportWhom(t *testing.T) {
+	for _, line := range goList(t, "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+		words := strings.Fields(line)
+		pkg, imports := within(words[0]), words[1:]
+		if outside(pkg) {
+			continue
+		}
+		allowed, placed := rulesFor(pkg)
+		if !placed {
+			t.Errorf("%q has no place in the table of who may import whom", pkg)
+			continue
+		}
+		for _, imported := range imports {
+			if imported != module && !strings.HasPrefix(imported, module+"/") {
+				continue
+			}
+			if imported = within(imported); !permits(allowed, pkg, imported) {
+				t.Errorf("%q may not import %q", pkg, imported)
+			}
+		}
+	}
+}
+
+func TestProductionHoldsNoStandIn(t *testing.T) {
+	for _, command := range production {
+		for _, dep := range goList(t, "{{.ImportPath}}", "-deps", "./"+command) {
+			for _, never := range neverInProduction {
+				if dep == module+"/"+never || strings.HasPrefix(dep, module+"/"+never+"/") {
+					t.Errorf("%s links %s: what runs in production must not be able to mint a token or change a tenant", command, never)
+				}
+			}
+		}
+	}
+}
+
+// outside reports folders that are programs of their own beside the product.
+func outside(pkg string) bool {
+	first, _, _ := strings.Cut(pkg, "/")
+	return first == "examples" || first == "interop"
+}
+
+func within(importPath string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(importPath, module), "/")
+}
+
+// rulesFor returns the row of a package; a package below an internal folder shares the row of that folder's owner.
+func rulesFor(pkg string) (allowed []string, placed bool) {
+	for p := pkg; ; p = path.Dir(p) {
+		if row, ok := mayImport[p]; ok && (p == pkg || strings.HasPrefix(pkg, p+"/internal/")) {
+			return row, true
+		}
+		if p == "." || p == "" || !strings.Contains(p, "/") {
+			return nil, slices.Contains(production, pkg)
+		}
+	}
+}
+
+func permits(allowed []string, pkg, imported string) bool {
+	if slices.Contains(allowed, imported) || slices.Contains(allowed, "*") {
+		return true
+	}
+	if slices.Contains(production, pkg) {
+		return strings.HasPrefix(imported, "internal/cli")
+	}
+	owner, _, isInternal := strings.Cut(imported, "/internal/")
+	return isInternal && (pkg == owner || strings.HasPrefix(pkg, owner+"/"))
+}
+
+func goList(t *testing.T, format string, args ...string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-f", format}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
