@@ -1,0 +1,144 @@
+package searchclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/onbehalf/onbehalf/search"
+)
+
+// MaxActions is how many actions one [Client.Write] may hold.
+//
+// https://learn.microsoft.com/azure/search/search-limits-quotas-capacity
+const MaxActions = 1000
+
+// Definition implements [search.Service].
+func (c *Client) Definition(ctx context.Context, name string) (*search.Definition, error) {
+	got, err := c.do(ctx, &request{name: "get index", index: name, method: http.MethodGet, path: indexPath(name)}, http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	return decodeDefinition(got)
+}
+
+// Put implements [search.Service].
+func (c *Client) Put(ctx context.Context, d *search.Definition, ifMatch string) (*search.Definition, error) {
+	body, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("search client: put index: %w", err)
+	}
+	call := &request{name: "put index", index: d.Name, method: http.MethodPut, path: indexPath(d.Name), body: body, header: conditions(ifMatch)}
+	call.header.Set("Prefer", "return=representation")
+	got, err := c.do(ctx, call, http.StatusOK, http.StatusCreated)
+	if err != nil {
+		return nil, err
+	}
+	return decodeDefinition(got)
+}
+
+// Delete implements [search.Service].
+func (c *Client) Delete(ctx context.Context, name, ifMatch string) error {
+	call := &request{name: "delete index", index: name, method: http.MethodDelete, path: indexPath(name), header: conditions(ifMatch)}
+	_, err := c.do(ctx, call, http.StatusNoContent, http.StatusOK)
+	return err
+}
+
+func conditions(ifMatch string) http.Header {
+	header := http.Header{}
+	if ifMatch != "" {
+		header.Set("If-Match", ifMatch)
+	}
+	return header
+}
+
+func decodeDefinition(got *answer) (*search.Definition, error) {
+	definition := &search.Definition{}
+	if err := json.Unmarshal(got.body, definition); err != nil {
+		return nil, fmt.Errorf("search client: the answer is not an index definition: %w", err)
+	}
+	return definition, nil
+}
+
+// Write implements [search.Service].
+func (c *Client) Write(ctx context.Context, name string, batch []search.Action) ([]search.Status, error) {
+	body, err := encodeBatch(batch)
+	if err != nil {
+		return nil, err
+	}
+	call := &request{name: "write", index: name, method: http.MethodPost, path: indexPath(name) + "/docs/search.index", body: body}
+	got, err := c.do(ctx, call, http.StatusOK, http.StatusMultiStatus)
+	if err != nil {
+		return nil, err
+	}
+	var wire struct {
+		Value []struct {
+			Key     string  `json:"key"`
+			OK      bool    `json:"status"`
+			Message *string `json:"errorMessage"`
+			Code    int     `json:"statusCode"`
+		} `json:"value"`
+	}
+	if err := json.Unmarshal(got.body, &wire); err != nil {
+		return nil, fmt.Errorf("search client: write: the answer is not the service's JSON: %w", err)
+	}
+	if len(wire.Value) != len(batch) {
+		return nil, fmt.Errorf("search client: write: %d actions were sent, %d were answered", len(batch), len(wire.Value))
+	}
+	statuses := make([]search.Status, len(batch))
+	for i, value := range wire.Value {
+		statuses[i] = search.Status{Key: value.Key, OK: value.OK, Code: value.Code}
+		if value.Message != nil {
+			statuses[i].Message = cut(*value.Message)
+		}
+	}
+	return statuses, nil
+}
+
+// encodeBatch puts "@search.action" in front of each document.
+func encodeBatch(batch []search.Action) ([]byte, error) {
+	if len(batch) == 0 || len(batch) > MaxActions {
+		return nil, fmt.Errorf("search client: write: want 1 to %d actions, got %d", MaxActions, len(batch))
+	}
+	body := []byte(`{"value":[`)
+	for i, action := range batch {
+		fields, err := members(action.Document)
+		if err != nil {
+			return nil, fmt.Errorf("search client: write: action %d: %w", i, err)
+		}
+		if i > 0 {
+			body = append(body, ',')
+		}
+		kind := action.Kind
+		if kind == "" {
+			kind = search.Upload
+		}
+		quoted, _ := json.Marshal(kind) // a string always marshals
+		body = append(append(body, `{"@search.action":`...), quoted...)
+		if len(fields) > 0 {
+			body = append(append(body, ','), fields...)
+		}
+		body = append(body, '}')
+	}
+	return append(body, "]}"...), nil
+}
+
+// members returns what stands between the braces of a JSON object. A document that names its own action is refused:
+// the service would take the last one.
+func members(document search.Document) ([]byte, error) {
+	trimmed := bytes.TrimSpace(document)
+	var names map[string]json.RawMessage
+	if err := json.Unmarshal(trimmed, &names); err != nil || names == nil {
+		return nil, errors.Join(errors.New("the document is not a JSON object"), err)
+	}
+	for name := range names {
+		if strings.HasPrefix(name, "@search.") {
+			return nil, fmt.Errorf("the document must not hold %q", name)
+		}
+	}
+	return bytes.TrimSpace(trimmed[1 : len(trimmed)-1]), nil
+}
