@@ -47,6 +47,8 @@ var mayImport = map[string][]string{
 	"internal/localhost":  {},
 	"internal/chainstore": {"identity", "chain"},
 	"internal/sample":     {"identity", "search"},
+	"internal/httprun":    {},
+	"internal/serve":      {"", "identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "search", "search/searchclient", "internal/tools", "internal/chainstore", "internal/graph", "internal/httpguard"},
 
 	// Set-up, proof, diagnosis.
 	"internal/provision": {"identity", "entra", "search", "search/searchclient", "search/searchclient/elevated", "signin", "internal/graph", "internal/sample"},
@@ -59,10 +61,13 @@ var mayImport = map[string][]string{
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},
-	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample"},
+	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample", "internal/serve", "internal/httprun"},
 	"internal/cli":   {"*"},
 
-	"cmd/onbehalf": {"internal/cli"},
+	// The command line, in three parts so that the production server links one of them without the rest.
+	"internal/cli/shell":  {"identity", "entra"},
+	"internal/cli/server": {"*"},
+	"cmd/onbehalf":        {"internal/cli", "internal/cli/shell"},
 }
 
 // mayImportInProduction places the commands and packages that production links.

@@ -1,3 +1,25 @@
-// Package cli is the command line: it alone reads the environment, the settings files and the clock, and turns them
-// into the arguments of the other packages.
+// Package cli is the command line of onbehalf, a file a command. It alone reads the environment, the settings files and
+// the clock, and turns them into the arguments of the other packages; what all commands share is in package shell.
 package cli
+
+import (
+	"context"
+
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+)
+
+// app is what the commands hang on.
+type app struct{ *shell.Shell }
+
+// Main runs the command line and returns the exit code: 0 success, 1 refused or failed, 2 wrong use.
+func Main(ctx context.Context, sh *shell.Shell, args []string) int {
+	a := &app{sh}
+	root := sh.Root("onbehalf", "Tools of AI agents that act as the signed-in person, with Entra ID and Azure AI Search",
+		`  onbehalf demo                       everything on this machine, no Azure
+  onbehalf local --write-env .env     a local Entra and a local AI Search
+  onbehalf call get_documents --env .env`)
+	root.AddCommand(
+		a.versionCommand(),
+	)
+	return sh.Run(ctx, args)
+}

@@ -1,0 +1,214 @@
+package shell
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/joho/godotenv"
+	"go.yaml.in/yaml/v3"
+)
+
+// maxSettingsFile bounds a settings file.
+const maxSettingsFile = 1 << 20
+
+// Settings are named values from flags, environment and files, the first that has a name winning.
+type Settings struct {
+	layers []layer
+}
+
+type layer struct {
+	source string
+	lookup func(name string) (string, bool)
+}
+
+// where says for each setting that a command may miss where a person gets it. It is the list of what onbehalf.yaml may
+// hold, too.
+func where() map[string]string {
+	const portal = "Entra admin center > App registrations > "
+	return map[string]string{
+		"TENANT_ID":                   portal + "the API > Directory (tenant) ID",
+		"API_CLIENT_ID":               portal + "the API > Application (client) ID",
+		"WEB_CLIENT_ID":               portal + "the public client > Application (client) ID",
+		"CLIENT_SECRET":               portal + "the API > Certificates & secrets; or set CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE or MANAGED_IDENTITY_CLIENT_ID",
+		"API_APP_ID_URI":              portal + "the API > Expose an API > Application ID URI",
+		"CLIENT_CERTIFICATE_PATH":     "a PEM or PFX file whose certificate is registered with the API",
+		"CLIENT_CERTIFICATE_PASSWORD": "the password of that PFX file",
+		"AZURE_FEDERATED_TOKEN_FILE":  "set by AKS workload identity",
+		"MANAGED_IDENTITY_CLIENT_ID":  "the client id of a user-assigned managed identity that the API trusts",
+		"AZURE_AUTHORITY_HOST":        "another cloud's authority, such as https://login.microsoftonline.us/",
+		"GRAPH_ENDPOINT":              "another cloud's Microsoft Graph",
+		"AZURE_SEARCH_ENDPOINT":       "Azure portal > the search service > Overview > Url",
+		"AZURE_SEARCH_INDEX":          "the name of the index",
+		"AZURE_SEARCH_KEY":            "Azure portal > the search service > Keys > a query key; or leave it out to use the server's identity",
+		"ONBEHALF_LOCAL":              "1 when the authority is the local Entra and that is meant",
+		"ONBEHALF_CA_FILE":            "a CA certificate to trust besides the system's",
+		"MCP_URL":                     "the server's public URL",
+		"REDIS_URL":                   "redis://… or rediss://… of a shared token cache",
+		"CACHE_SECRET":                "a random secret of the deployment, at least 32 characters; two, separated by a comma, while it is being changed",
+		"AGENT_CLIENT_ID":             portal + "the web agent > Application (client) ID",
+		"AGENT_CLIENT_SECRET":         portal + "the web agent > Certificates & secrets",
+		"WEB_URL":                     "the web agent's public URL",
+		"HISTORY_KEY":                 "a random key, at least 32 characters, that encrypts the history at rest",
+		"OPENAI_BASE_URL":             "the model's endpoint",
+		"OPENAI_API_KEY":              "the model's key",
+		"OPENAI_MODEL":                "the model's name",
+		"AZURE_OPENAI_ENDPOINT":       "the Azure OpenAI resource's endpoint",
+		"AZURE_OPENAI_API_KEY":        "the Azure OpenAI resource's key",
+		"AZURE_OPENAI_DEPLOYMENT":     "the Azure OpenAI deployment's name",
+		"AZURE_OPENAI_API_VERSION":    "the Azure OpenAI API version",
+		"SEARCH_ADMIN_KEY":            "an admin key of the search service, for set-up only",
+		"SEARCH_QUERY_KEY":            "a query key of the search service",
+		"TENANT_DOMAIN":               "the tenant's domain, such as contoso.onmicrosoft.com",
+	}
+}
+
+// Settings reads what there is. Commands that serve or set up also read .env and onbehalf.yaml in the working
+// directory; the client commands do not, since a hostile file in a cloned repository must not redirect a sign-in: they
+// read onbehalf.yaml of the user's configuration directory alone.
+func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
+	out := &Settings{layers: []layer{{"environment", s.Environ}}}
+	add := func(source string, values map[string]string) {
+		out.layers = append(out.layers, layer{source, func(name string) (string, bool) {
+			value, ok := values[name]
+			return value, ok
+		}})
+	}
+	if s.envFile != "" {
+		values, err := readEnv(s.envFile)
+		if err != nil {
+			return nil, Hint(err, "--env wants a file of NAME=value lines, such as \"onbehalf local --write-env FILE\" writes")
+		}
+		add(s.envFile, values)
+	} else if trustWorkingDirectory {
+		values, err := readEnv(filepath.Join(s.Dir, ".env"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		add(".env", values)
+	}
+	file := filepath.Join(s.Dir, "onbehalf.yaml")
+	if !trustWorkingDirectory {
+		config, err := os.UserConfigDir()
+		if err != nil {
+			return out, nil //nolint:nilerr // no home, no file
+		}
+		file = filepath.Join(config, "onbehalf", "onbehalf.yaml")
+	}
+	values, err := readYAML(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	add(file, values)
+	return out, nil
+}
+
+// SettingsOf makes settings of a map, for programs that start others' parts in one process.
+func SettingsOf(values map[string]string) *Settings {
+	return &Settings{layers: []layer{{"given", func(name string) (string, bool) {
+		value, ok := values[name]
+		return value, ok
+	}}}}
+}
+
+// Override puts a flag's value in front of everything; an empty value changes nothing.
+func (s *Settings) Override(name, value string) {
+	if value != "" {
+		s.layers = slices.Insert(s.layers, 0, layer{"flag", func(asked string) (string, bool) { return value, asked == name }})
+	}
+}
+
+// Get returns a setting, or "". An empty value counts as none.
+func (s *Settings) Get(name string) string {
+	for _, l := range s.layers {
+		if value, ok := l.lookup(name); ok && value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// Or returns a setting, or a default.
+func (s *Settings) Or(name, fallback string) string {
+	if value := s.Get(name); value != "" {
+		return value
+	}
+	return fallback
+}
+
+// Require reports all of the settings that are missing, with where to get them.
+func (s *Settings) Require(names ...string) error {
+	var missing []string
+	places := where()
+	for _, name := range names {
+		if s.Get(name) == "" {
+			missing = append(missing, fmt.Sprintf("  %s: %s", name, places[name]))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return Usage(Hint(fmt.Errorf("missing settings:\n%s", strings.Join(missing, "\n")),
+		"set them in the environment or in a file named by --env; \"onbehalf local --write-env .env\" writes one for this machine"))
+}
+
+func readEnv(path string) (map[string]string, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	values, err := godotenv.UnmarshalBytes(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a file of NAME=value lines", path) // the library's error quotes the line, which may hold a secret
+	}
+	return values, nil
+}
+
+func readYAML(path string) (map[string]string, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var raw map[string]string
+	if err := yaml.Unmarshal(text, &raw); err != nil {
+		return nil, fmt.Errorf("%s: want NAME: value lines", path)
+	}
+	places := where()
+	values := make(map[string]string, len(raw))
+	for key, value := range raw {
+		name := strings.ToUpper(key)
+		if _, ok := places[name]; !ok {
+			err := fmt.Errorf("%s: there is no setting %q", path, key)
+			var names []string
+			for known := range places {
+				names = append(names, known)
+			}
+			slices.Sort(names)
+			if near := Nearest(name, names); near != "" {
+				err = Hint(err, "did you mean %s?", near)
+			}
+			return nil, Usage(err)
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	if info.Size() > maxSettingsFile {
+		return nil, fmt.Errorf("settings: %s: larger than %d bytes", path, maxSettingsFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	return text, nil
+}

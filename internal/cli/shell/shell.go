@@ -1,0 +1,157 @@
+// Package shell is what all commands share: where settings come from, how errors are said, which exit code they give.
+// It links no stand-in, so that the production server can use it.
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes of every command.
+const (
+	ExitOK     = 0
+	ExitFailed = 1 // refused or failed
+	ExitUsage  = 2 // wrong use
+)
+
+// Shell is the world around a command.
+type Shell struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Environ  func(name string) (string, bool)
+	Dir      string // where onbehalf.yaml and .env are looked for
+
+	envFile  string
+	logLevel string
+	root     *cobra.Command
+	started  bool // the arguments were accepted
+}
+
+// New returns the shell of this process.
+func New() *Shell {
+	return &Shell{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.LookupEnv, Dir: "."}
+}
+
+// Root makes the root command.
+func (s *Shell) Root(use, short, example string) *cobra.Command {
+	root := &cobra.Command{
+		Use: use, Short: short, Example: example,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun: func(*cobra.Command, []string) { s.started = true },
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.PersistentFlags().StringVar(&s.envFile, "env", "", "read settings from this `FILE` of NAME=value lines")
+	root.PersistentFlags().StringVar(&s.logLevel, "log-level", "warn", "what goes to stderr: debug, info, warn, error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return nearestFlag(cmd, err) })
+	s.root = root
+	return root
+}
+
+// Run runs the command line and returns the exit code; errors go to stderr as "what failed: why" and a hint.
+func (s *Shell) Run(ctx context.Context, args []string) int {
+	s.root.SetArgs(args)
+	cmd, err := s.root.ExecuteContextC(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	code := ExitFailed
+	if coded, ok := errors.AsType[*codedError](err); ok {
+		code = coded.code
+	} else if !s.started {
+		code = ExitUsage
+	}
+	s.report(cmd, err, code)
+	return code
+}
+
+func (s *Shell) report(cmd *cobra.Command, err error, code int) {
+	if errors.Is(err, context.Canceled) && code == ExitFailed {
+		fmt.Fprintf(s.Err, "%s: interrupted\n", cmd.Name())
+		return
+	}
+	hint := ""
+	if hinted, ok := errors.AsType[*hintedError](err); ok {
+		hint = hinted.hint
+	} else if code == ExitUsage {
+		hint = cmd.CommandPath() + " --help shows what there is"
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(s.Err, "%s: %s\n", cmd.Name(), strings.TrimSpace(text))
+	}
+	if hint != "" {
+		fmt.Fprintf(s.Err, "hint: %s\n", hint)
+	}
+}
+
+// Logger returns a logger to stderr at the level that was asked for.
+func (s *Shell) Logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
+		return nil, Usage(fmt.Errorf("--log-level %q: want debug, info, warn or error", s.logLevel))
+	}
+	return slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: level})), nil
+}
+
+// Usage marks an error as wrong use: exit code 2.
+func Usage(err error) error { return &codedError{err, ExitUsage} }
+
+// Exit marks an error with an exit code of its own.
+func Exit(code int, err error) error { return &codedError{err, code} }
+
+type codedError struct {
+	err  error
+	code int
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
+
+// Hint adds to an error what the person can do next.
+func Hint(err error, format string, args ...any) error {
+	return &hintedError{err, fmt.Sprintf(format, args...)}
+}
+
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+func (e *hintedError) Unwrap() error { return e.err }
+
+// Nearest returns the word that word was probably meant to be, or "".
+func Nearest(word string, words []string) string {
+	best, least := "", len(word)/2+1
+	for _, candidate := range words {
+		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(candidate)); d < least {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// nearestFlag adds the nearest flag to the complaint about an unknown one.
+func nearestFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return Usage(err)
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		err = Hint(err, "did you mean --%s?", near)
+	}
+	return Usage(err)
+}
