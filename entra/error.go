@@ -43,12 +43,15 @@ func (e *Error) Number() int {
 	return e.AADSTS[0]
 }
 
-// maxErrorBody bounds how much of an error answer is read.
-const maxErrorBody = 64 << 10
+const (
+	maxErrorBody = 64 << 10 // how much of an error answer is read
+	maxClaims    = 8 << 10  // how long a challenge may be: it travels on in a header
+)
 
 var (
 	aadstsPattern = regexp.MustCompile(`AADSTS([0-9]{4,9})`)
 	codePattern   = regexp.MustCompile(`^[a-z_]{1,64}$`)
+	idPattern     = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`) // GUIDs, as a rule
 )
 
 // ParseError reads an error answer; at most 64 KiB of the body. A body that is not Entra's JSON (a proxy's page, an
@@ -76,8 +79,8 @@ func ParseError(status int, header http.Header, body io.Reader) *Error {
 		return e
 	}
 	e.Code, e.Sub, e.Description = wire.Error, wire.Sub, wire.Description
-	e.AADSTS, e.Correlation, e.Trace = wire.Codes, wire.Correlation, wire.Trace
-	if json.Valid([]byte(wire.Claims)) {
+	e.AADSTS, e.Correlation, e.Trace = wire.Codes, idPattern.FindString(wire.Correlation), idPattern.FindString(wire.Trace)
+	if len(wire.Claims) <= maxClaims && json.Valid([]byte(wire.Claims)) {
 		e.Claims = wire.Claims
 	}
 	if len(e.AADSTS) == 0 {

@@ -1,0 +1,75 @@
+// Package obo exchanges the access token that a person presented to this server for a token of another API, on behalf
+// of that person (OAuth 2.0 on-behalf-of), or says why not as a [*Refusal].
+//
+// MSAL Go speaks to Entra; around it stand a bounded cache, one request in flight for the same wish, a budget for every
+// person, and the check that the token that came back is that person's. The package verifies no incoming token: a
+// [identity.Caller] comes from package bearer. It spends no token either: see [Do].
+//
+// https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+package obo
+
+import (
+	"context"
+	"errors"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+)
+
+// Exchanger exchanges a verified caller's token for one of another API.
+type Exchanger interface {
+	// Exchange returns a token with the scope that speaks for c. Claims is "" or the JSON of a claims challenge, passed
+	// on verbatim. The error is a *[Refusal]; where the caller's context ended it also matches the context's error.
+	Exchange(ctx context.Context, c *identity.Caller, s entra.Scope, claims string) (identity.Token, error)
+}
+
+// Rejecter is an error of a downstream API that may say: this token is not good enough. *search.Error is one.
+type Rejecter interface {
+	error
+	// Rejected reports whether a fresh token may help, and the claims that it must satisfy, "" for none.
+	Rejected() (claims string, rejected bool)
+}
+
+// dropper is an Exchanger that keeps tokens.
+type dropper interface {
+	drop(ctx context.Context, c *identity.Caller, s entra.Scope, rejected identity.Token)
+}
+
+// Do gets a token and spends it. When spend's error is a [Rejecter] that rejects the token, Do drops that token,
+// exchanges once more, with the claims that the API demands, and spends the new one; after that it gives up. An API that
+// demands claims of the new token too is answered with a *[Refusal] that carries them to the person.
+func Do(ctx context.Context, x Exchanger, c *identity.Caller, s entra.Scope, spend func(identity.Token) error) error {
+	token, err := x.Exchange(ctx, c, s, "")
+	if err != nil {
+		return err
+	}
+	err = spend(token)
+	claims, rejected := rejection(err)
+	if !rejected {
+		return err
+	}
+	if d, keeps := x.(dropper); keeps {
+		d.drop(ctx, c, s, token)
+	}
+	token, refusal := x.Exchange(ctx, c, s, claims)
+	if refusal != nil {
+		return refusal
+	}
+	err = spend(token)
+	if again, rejected := rejection(err); rejected {
+		if d, keeps := x.(dropper); keeps {
+			d.drop(ctx, c, s, token)
+		}
+		if again != "" {
+			return challenged(again, err)
+		}
+	}
+	return err
+}
+
+func rejection(err error) (claims string, rejected bool) {
+	if r, ok := errors.AsType[Rejecter](err); ok {
+		return r.Rejected()
+	}
+	return "", false
+}
