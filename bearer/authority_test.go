@@ -1,0 +1,204 @@
+package bearer_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/onbehalf/onbehalf/bearer"
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+)
+
+const (
+	tenant      = "7f1d3f0e-6d8e-5d6f-9c41-0d9f4f6f2b10"
+	otherTenant = "11111111-2222-4333-8444-555555555555"
+	api         = "22222222-2222-4333-8444-555555555555"
+	client      = "33333333-2222-4333-8444-555555555555"
+	alice       = "44444444-2222-4333-8444-555555555555"
+	agent       = "55555555-2222-4333-8444-555555555555"
+	blueprint   = "66666666-2222-4333-8444-555555555555"
+	resource    = "http://localhost:8000/mcp"
+	metadataAt  = "http://localhost:8000/.well-known/oauth-protected-resource/mcp"
+)
+
+// keys are made once: each costs tens of milliseconds.
+var (
+	signingKey  = sync.OnceValue(newKey)
+	rotatedKey  = sync.OnceValue(newKey)
+	strangerKey = sync.OnceValue(newKey)
+)
+
+func newKey() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// authority is a server of signing keys, with a clock that tests move.
+type authority struct {
+	*httptest.Server
+	fetches atomic.Int64
+
+	mu   sync.Mutex
+	jwks string
+	down bool
+	now  time.Time
+}
+
+func newAuthority(tb testing.TB) *authority {
+	tb.Helper()
+	a := &authority{now: time.Unix(1_800_000_000, 0)}
+	a.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		a.fetches.Add(1)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.down {
+			http.Error(w, "away", http.StatusBadGateway)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = w.Write([]byte(a.jwks))
+	}))
+	tb.Cleanup(a.Close)
+	a.publish(jwk("k1", &signingKey().PublicKey, a.URL+"/{tenantid}/v2.0"))
+	return a
+}
+
+func jwk(kid string, key *rsa.PublicKey, issuer string) string {
+	doc, _ := json.Marshal(map[string]string{
+		"kty": "RSA", "use": "sig", "kid": kid, "x5t": kid, "issuer": issuer,
+		"n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()),
+		"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
+	})
+	return string(doc)
+}
+
+func (a *authority) publish(keys ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.jwks = `{"keys":[` + strings.Join(keys, ",") + `]}`
+}
+
+func (a *authority) setDown(down bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.down = down
+}
+
+func (a *authority) clock() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now
+}
+
+func (a *authority) advance(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now = a.now.Add(d)
+}
+
+func (a *authority) config(tb testing.TB) bearer.Config {
+	tb.Helper()
+	cloud, err := entra.CloudOf(a.URL)
+	if err == nil {
+		tb.Fatal("the test's authority is one of Microsoft's")
+	}
+	return bearer.Config{
+		Cloud: cloud, Tenants: []identity.TenantID{must(identity.ParseTenantID(tenant))},
+		Audiences: []string{api}, Scopes: []entra.Scope{must(entra.ParseScope("api://" + api + "/execute"))},
+		Resource: must(url.Parse(resource)), HTTPClient: a.Client(), Now: a.clock,
+	}
+}
+
+func (a *authority) verifier(tb testing.TB, change func(*bearer.Config)) *bearer.Verifier {
+	tb.Helper()
+	cfg := a.config(tb)
+	if change != nil {
+		change(&cfg)
+	}
+	v, err := bearer.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return v
+}
+
+type object = map[string]any
+
+// claims are those of a good v2 token of alice's, changed: a nil value takes a claim away.
+func (a *authority) claims(changes object) object {
+	now := a.clock().Unix()
+	c := object{
+		"aud": api, "iss": a.URL + "/" + tenant + "/v2.0", "iat": now - 300, "nbf": now - 300, "exp": now + 4000,
+		"azp": client, "azpacr": "0", "name": "Alice", "oid": alice, "preferred_username": "alice@contoso.example",
+		"scp": "execute", "sub": "PAIRWISE_pairwise_PAIRWISE_pairwise_1234567", "tid": tenant, "uti": "AbCdEfGhIjKlMnOpQrStUv", "ver": "2.0",
+	}
+	return patched(c, changes)
+}
+
+func patched(base, changes object) object {
+	out := maps.Clone(base)
+	for name, value := range changes {
+		if value == nil {
+			delete(out, name)
+		} else {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+func header(changes object) object {
+	return patched(object{"typ": "JWT", "alg": "RS256", "kid": "k1"}, changes)
+}
+
+// token signs alice's token with the good key.
+func (a *authority) token(changes object) string {
+	return sign(signingKey(), toJSON(header(nil)), toJSON(a.claims(changes)))
+}
+
+func toJSON(v any) string {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(doc)
+}
+
+// sign signs whatever it is given with RS256.
+func sign(key *rsa.PrivateKey, header, payload string) string {
+	signed := encode(header) + "." + encode(payload)
+	digest := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
+	if err != nil {
+		panic(err)
+	}
+	return signed + "." + encode(string(signature))
+}
+
+func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func secret(s string) identity.Secret { return identity.NewSecret(s) }
