@@ -25,9 +25,13 @@ type Compare struct {
 	Path  Path
 	Op    Op
 	Value Value // Check makes its kind that of the field, or Null
+
+	bare    bool // a Boolean field standing alone
+	swapped bool // the literal stood on the left
 }
 
-// In is search.in: true where the string field equals one of Values, which are sorted and distinct.
+// In is search.in: true where the string field equals one of Values. They stand as in the text, the empty ones left
+// out, and may repeat; none match nothing.
 type In struct {
 	Path   Path
 	Values []string
@@ -42,14 +46,13 @@ type Lambda struct {
 	Body Expr   // nil for any(): true where the collection is not empty
 }
 
-// Match is search.ismatch or search.ismatchscoring: a full-text query inside a filter. The strings are those of the
-// request's parameters of the same name.
+// Match is search.ismatch or search.ismatchscoring: a full-text query inside a filter.
 type Match struct {
-	Scoring    bool
-	Search     string
-	Fields     []string // nil for those of the request
-	QueryType  string   // "simple" or "full"
-	SearchMode string   // "any" or "all"
+	Scoring bool
+	Search  string
+	Fields  []string // nil for all that are searchable
+	Full    bool     // queryType: full, otherwise simple
+	All     bool     // searchMode: all, otherwise any
 }
 
 // Geo is a call of a geography function, which [Check] refuses by name.
@@ -71,7 +74,6 @@ func (*Geo) expr()      {}
 type Path struct {
 	Name string // from the root of the document: "Address/City"; below a lambda: "Rooms/BaseRate"
 	Var  string // the range variable that it began with, "" for none
-	Pos  int    // in the text, in bytes
 }
 
 // Op is a comparison operator.
@@ -109,56 +111,3 @@ type Value struct {
 	Double float64 // NaN and the infinities too
 	String string
 }
-
-// Order is one clause of an orderby: ascending by the field, nulls first, unless Desc, nulls last. Strings are ordered by
-// their bytes.
-type Order struct {
-	Path  Path // Name is "" for search.score()
-	Score bool // search.score()
-	Desc  bool
-}
-
-// Facet is one facet expression.
-//
-// https://learn.microsoft.com/rest/api/searchservice/documents/search-post#facets
-type Facet struct {
-	Path     string
-	Count    int       // of buckets at most; 10 unless given, 0 for all of an interval
-	Sort     FacetSort // of buckets
-	Values   []Value   // bounds of ranges, ascending and distinct; nil for none
-	Interval Interval  // zero for none
-	Offset   int64     // of a date interval, in 100 ns ticks to add to UTC before rounding
-}
-
-// FacetSort is the order of a facet's buckets.
-type FacetSort uint8
-
-// The orders. Ties are broken by value, ascending.
-const (
-	CountDesc FacetSort = iota
-	CountAsc
-	ValueAsc
-	ValueDesc
-)
-
-// Interval is the width of a facet's buckets: a number, or a unit of time.
-type Interval struct {
-	Int    int64   // for integer fields, > 0
-	Double float64 // for Double fields, > 0
-	Unit   Unit    // for dates
-}
-
-// Unit is a unit of time.
-type Unit uint8
-
-// The units of a date interval.
-const (
-	NoUnit Unit = iota
-	Minute
-	Hour
-	Day
-	Week // begins on Sunday
-	Month
-	Quarter
-	Year
-)
