@@ -1,0 +1,164 @@
+package entraserver
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // kid is the SHA-1 of the certificate, as Entra's: a name, not a proof
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math/big"
+	"sync"
+	"time"
+)
+
+// signingKey is one RSA key with the certificate that names it.
+type signingKey struct {
+	private *rsa.PrivateKey
+	kid     string // base64url of the certificate's SHA-1; also x5t
+	der     []byte // the certificate
+}
+
+// keyring holds the key that signs, the one that will sign after it, the one that signed before it, and one of the
+// tenant of personal accounts, whose tokens nobody here should accept. Who ignores a key's issuer is caught by it.
+type keyring struct {
+	mu                       sync.RWMutex
+	current, next, consumers *signingKey
+	retired                  *signingKey // nil before the first rotation
+	now                      time.Time
+}
+
+// keyBits is the size of Entra's keys.
+const keyBits = 2048
+
+func newKeyring(now time.Time) (*keyring, error) {
+	ring := &keyring{now: now}
+	var wait sync.WaitGroup
+	slots := []**signingKey{&ring.current, &ring.next, &ring.consumers}
+	errs := make([]error, len(slots))
+	for i, slot := range slots {
+		wait.Go(func() { *slot, errs[i] = newSigningKey(now) })
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ring, nil
+}
+
+func newSigningKey(now time.Time) (*signingKey, error) {
+	private, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	const life = 5 * 365 * 24 * time.Hour
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "onbehalf local Entra (signs nothing of worth)"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(life),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	thumbprint := sha1.Sum(der) //nolint:gosec // see the import
+	return &signingKey{private, base64.RawURLEncoding.EncodeToString(thumbprint[:]), der}, nil
+}
+
+// rotate puts the next key in use, which clients have seen already, and keeps the old one published for a while. With
+// revoke, a key that nobody has seen takes over and all others vanish at once: what an emergency looks like.
+func (k *keyring) rotate(revoke bool) error {
+	fresh, err := newSigningKey(k.now)
+	if err != nil {
+		return err
+	}
+	var next *signingKey
+	if revoke {
+		if next, err = newSigningKey(k.now); err != nil {
+			return err
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if revoke {
+		k.retired, k.current, k.next = nil, fresh, next
+		return nil
+	}
+	k.retired, k.current, k.next = k.current, k.next, fresh
+	return nil
+}
+
+// signer returns the key that signs now.
+func (k *keyring) signer() *signingKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.current
+}
+
+// published returns the tenant's keys: the one in use first.
+func (k *keyring) published() []*signingKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	keys := []*signingKey{k.current, k.next}
+	if k.retired != nil {
+		keys = append(keys, k.retired)
+	}
+	return keys
+}
+
+// find returns the tenant's published key of that id, or nil.
+func (k *keyring) find(kid string) *signingKey {
+	for _, key := range k.published() {
+		if key.kid == kid {
+			return key
+		}
+	}
+	return nil
+}
+
+// sign returns the RS256 signature of the text.
+func (s *signingKey) sign(text []byte) ([]byte, error) {
+	digest := sha256.Sum256(text)
+	signature, err := rsa.SignPKCS1v15(nil, s.private, crypto.SHA256, digest[:])
+	if err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
+	}
+	return signature, nil
+}
+
+// verifies reports whether the RS256 signature of the text is this key's.
+func (s *signingKey) verifies(text, signature []byte) bool {
+	digest := sha256.Sum256(text)
+	return rsa.VerifyPKCS1v15(&s.private.PublicKey, crypto.SHA256, digest[:], signature) == nil
+}
+
+// jwk is a key as the keys endpoint shows it.
+type jwk struct {
+	Type   string   `json:"kty"`
+	Use    string   `json:"use"`
+	ID     string   `json:"kid"`
+	X5T    string   `json:"x5t"`
+	N      string   `json:"n"`
+	E      string   `json:"e"`
+	X5C    []string `json:"x5c"`
+	Issuer string   `json:"issuer,omitempty"` // v2 only
+}
+
+func (s *signingKey) public(issuer string) jwk {
+	exponent := binary.BigEndian.AppendUint32(nil, uint32(s.private.E)) //nolint:gosec // 65537
+	return jwk{
+		"RSA", "sig", s.kid, s.kid, base64.RawURLEncoding.EncodeToString(s.private.N.Bytes()),
+		base64.RawURLEncoding.EncodeToString(exponent[1:]),
+		[]string{base64.StdEncoding.EncodeToString(s.der)},
+		issuer,
+	}
+}
