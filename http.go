@@ -1,0 +1,63 @@
+package onbehalf
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/bearer"
+	"github.com/onbehalf/onbehalf/chain"
+	"github.com/onbehalf/onbehalf/identity"
+)
+
+// ChainHeader is the header of every answer of the server that names the chain of the call.
+const ChainHeader = "Onbehalf-Chain"
+
+// maxBody bounds a request.
+const maxBody = 4 << 20
+
+// Handler returns the server over streamable HTTP, without sessions, so that any replica can answer any request: the
+// MCP endpoint at the path of Config.URL, with and without a trailing slash, and the metadata of RFC 9728 beside it.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range s.verifier.MetadataPaths() {
+		mux.Handle(path, s.verifier.MetadataHandler())
+	}
+	path := "/" + strings.Trim(s.config.URL.Path, "/")
+	endpoint := s.record(s.verifier.Middleware(s.endpoint()))
+	mux.Handle(path, endpoint)
+	if path != "/" {
+		mux.Handle(path+"/{$}", endpoint)
+	}
+	return mux
+}
+
+// Protect puts the server's verification in front of another handler, such as an API beside the MCP endpoint. The
+// handler finds the caller with [CallerFrom].
+func (s *Server) Protect(next http.Handler) http.Handler { return s.verifier.Middleware(next) }
+
+// CallerFrom returns the verified caller of a request behind [Server.Protect].
+func CallerFrom(r *http.Request) (*identity.Caller, bool) {
+	return bearer.CallerFrom(auth.TokenInfoFromContext(r.Context()))
+}
+
+// endpoint is the SDK's handler in both its forms: JSON in one piece, or a stream where progress was asked for.
+func (s *Server) endpoint() http.Handler {
+	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcp }, &mcp.StreamableHTTPOptions{
+		Stateless: true, JSONResponse: true, PropagateRequestCancellation: true, MaxRequestBodyBytes: maxBody, Logger: s.config.Logger,
+	})
+}
+
+// record begins the chain of a call, names it in the answer, and hands it to the recorders when the call has ended.
+func (s *Server) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, call := chain.Begin(r.Context())
+		w.Header().Set(ChainHeader, call.ID())
+		next.ServeHTTP(w, r.WithContext(ctx))
+		for _, recorder := range s.config.Recorders {
+			recorder.Record(ctx, call)
+		}
+	})
+}
