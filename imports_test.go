@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 	"internal/cli":   {"*"},
 
 	// The command line, in three parts so that the production server links one of them without the rest.
-	"internal/cli/shell":  {"identity", "entra"},
+	"internal/cli/shell":  {"identity", "entra", "internal/httprun"},
 	"internal/cli/server": {"*"},
 	"cmd/onbehalf":        {"internal/cli", "internal/cli/shell"},
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/onbehalf/onbehalf/internal/httprun"
 )
 
 // Exit codes of every command.
@@ -154,4 +156,12 @@ func nearestFlag(cmd *cobra.Command, err error) error {
 		err = Hint(err, "did you mean --%s?", near)
 	}
 	return Usage(err)
+}
+
+// PortHint adds to an error about a port in use which flag changes it.
+func PortHint(err error, flag string) error {
+	if inUse, ok := errors.AsType[*httprun.InUseError](err); ok {
+		return Hint(inUse, "choose another one with %s, or port 0 for any", flag)
+	}
+	return err
 }

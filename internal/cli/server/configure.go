@@ -1,0 +1,113 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/onbehalf/onbehalf"
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/serve"
+	"github.com/onbehalf/onbehalf/obo"
+)
+
+// DefaultURL is where clients find the server unless MCP_URL says otherwise.
+const DefaultURL = "http://localhost:8000/mcp"
+
+// Configure turns settings into the server's configuration. All that is missing is reported at once.
+func Configure(settings *shell.Settings, trust shell.Trust, logger *slog.Logger) (serve.Config, error) {
+	required := []string{"TENANT_ID", "API_CLIENT_ID", "AZURE_SEARCH_ENDPOINT", "AZURE_SEARCH_INDEX"}
+	if settings.Get("CLIENT_CERTIFICATE_PATH") == "" && settings.Get("AZURE_FEDERATED_TOKEN_FILE") == "" && settings.Get("MANAGED_IDENTITY_CLIENT_ID") == "" {
+		required = append(required, "CLIENT_SECRET")
+	}
+	if err := settings.Require(required...); err != nil {
+		return serve.Config{}, err
+	}
+	in, err1 := settings.Cloud(trust)
+	tenant, err2 := settings.Tenant()
+	client, err3 := settings.Client("API_CLIENT_ID")
+	mcpURL, err4 := settings.URL("MCP_URL", DefaultURL)
+	searchClient, err5 := settings.HTTPClient()
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return serve.Config{}, err
+	}
+	entraClient, err := settings.EntraClient(in)
+	if err != nil {
+		return serve.Config{}, err
+	}
+	own := registration{settings, in, tenant, client, entraClient}
+	credential, err := own.credential()
+	if err != nil {
+		return serve.Config{}, err
+	}
+	search, err := own.search()
+	if err != nil {
+		return serve.Config{}, err
+	}
+	return serve.Config{
+		Server: onbehalf.Config{
+			Name: "onbehalf", Version: shell.Version().Version, URL: mcpURL, Cloud: in,
+			Tenants: []identity.TenantID{tenant}, Client: client, AppIDURI: settings.Get("API_APP_ID_URI"), Logger: logger,
+		},
+		Credential: credential, Search: search, EntraClient: entraClient, SearchClient: searchClient,
+	}, nil
+}
+
+// registration is the API's registration, as which the server asks for tokens.
+type registration struct {
+	settings *shell.Settings
+	cloud    entra.Cloud
+	tenant   identity.TenantID
+	client   identity.ClientID
+	http     *http.Client
+}
+
+// credential chooses how the server proves that it is the API: by a secret, a certificate, a federated token file or a
+// managed identity, the first that is set.
+func (r registration) credential() (obo.Credential, error) {
+	if secret := r.settings.Get("CLIENT_SECRET"); secret != "" {
+		return obo.SecretCredential(func() (identity.Secret, error) { return identity.NewSecret(r.settings.Get("CLIENT_SECRET")), nil }), nil
+	}
+	return nil, errNoCredential
+}
+
+// search says which index is searched, and as which application.
+func (r registration) search() (serve.Search, error) {
+	search := serve.Search{
+		Endpoint:         r.settings.Get("AZURE_SEARCH_ENDPOINT"),
+		Index:            r.settings.Get("AZURE_SEARCH_INDEX"),
+		Key:              identity.NewSecret(r.settings.Get("AZURE_SEARCH_KEY")),
+		PermissionFields: []string{"oid", "group"},
+	}
+	if u, err := url.Parse(search.Endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
+		return search, shell.Usage(errors.New("AZURE_SEARCH_ENDPOINT: want https://NAME.search.windows.net"))
+	}
+	if !search.Key.IsZero() {
+		return search, nil
+	}
+	var err error
+	search.Credential, err = r.identity()
+	return search, err
+}
+
+// identity is the server's identity towards the search service when there is no key: the API's own registration where
+// it has a secret, else the managed or workload identity of the machine.
+func (r registration) identity() (azcore.TokenCredential, error) {
+	options := azcore.ClientOptions{Transport: r.http, Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: r.cloud.Authority}}
+	_, err := entra.CloudOf(r.cloud.Authority)
+	notMicrosoft := err != nil
+	if secret := r.settings.Get("CLIENT_SECRET"); secret != "" {
+		return azidentity.NewClientSecretCredential(r.tenant.String(), r.client.String(), secret,
+			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: notMicrosoft})
+	}
+	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
+		ClientOptions: options, DisableInstanceDiscovery: notMicrosoft, TenantID: r.tenant.String(),
+	})
+}
