@@ -1,0 +1,192 @@
+package searchengine
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
+)
+
+// commit is a group of batches on the way into the log: what their actions come to, one after the other.
+type commit struct {
+	state    *state
+	staged   map[string]*document // by key, what this commit has put so far; nil for deleted
+	ops      []op
+	payloads [][]byte // a record for each batch that changes anything
+}
+
+// op is one change: a document to put, or a key to delete.
+type op struct {
+	key    string
+	doc    *document
+	record int   // of payloads
+	at     int64 // where in the record's payload the stored document lies
+}
+
+// The kinds of op in a record: the kind, the key with its length, and for a put the stored document with its length.
+const (
+	opPut    = 'P'
+	opDelete = 'D'
+)
+
+// stage works out what a batch changes, and the status of each action.
+func (c *commit) stage(p *pending) {
+	record, n := []byte(nil), len(c.ops)
+	for i := range p.actions {
+		a := &p.actions[i]
+		if p.layout != c.state.layout && a.kind != search.Delete {
+			c.prepareAgain(a)
+		}
+		p.statuses[i] = c.act(a)
+		if len(c.ops) > n {
+			record = c.ops[n].appendTo(record, len(c.payloads))
+			n = len(c.ops)
+		}
+	}
+	if record != nil {
+		c.payloads = append(c.payloads, record)
+	}
+}
+
+// prepareAgain is for a batch that was prepared just before the definition changed. Definitions only grow, so what was
+// right stays right.
+func (c *commit) prepareAgain(a *prepared) {
+	doc, err := c.state.read(a.key, a.members)
+	a.doc, a.refusal = doc, err
+}
+
+// appendTo encodes the change at the end of a record, and notes where its document lies.
+func (o *op) appendTo(record []byte, number int) []byte {
+	o.record = number
+	kind := byte(opPut)
+	if o.doc == nil {
+		kind = opDelete
+	}
+	record = append(record, kind)
+	record = binary.AppendUvarint(record, uint64(len(o.key)))
+	record = append(record, o.key...)
+	if o.doc == nil {
+		return record
+	}
+	record = binary.AppendUvarint(record, uint64(len(o.doc.stored)))
+	o.at = int64(len(record))
+	return append(record, o.doc.stored...)
+}
+
+func (c *commit) exists(key string) bool {
+	if doc, ok := c.staged[key]; ok {
+		return doc != nil
+	}
+	_, ok := c.state.find(key)
+	return ok
+}
+
+// act works out one action. What it changes is staged.
+func (c *commit) act(a *prepared) search.Status {
+	status := search.Status{Key: a.key, OK: true, Code: http.StatusOK}
+	exists := c.exists(a.key)
+	switch {
+	case a.kind == search.Delete:
+		if exists {
+			c.change(a.key, nil)
+		}
+		return status
+	case a.refusal != nil:
+		return search.Status{Key: a.key, Code: http.StatusBadRequest, Message: a.refusal.Error()}
+	case a.kind == search.Merge && !exists:
+		return search.Status{Key: a.key, Code: http.StatusNotFound, Message: "Document not found."}
+	case a.kind != search.Upload && exists:
+		merged, err := c.merge(a)
+		if err != nil {
+			return failedStatus(a.key, err)
+		}
+		c.change(a.key, merged)
+		return status
+	}
+	if !exists {
+		status.Code = http.StatusCreated
+	}
+	c.change(a.key, a.doc)
+	return status
+}
+
+func failedStatus(key string, err error) search.Status {
+	if alone, ok := errors.AsType[*refusedError](err); ok {
+		return search.Status{Key: key, Code: http.StatusBadRequest, Message: alone.Error()}
+	}
+	return search.Status{Key: key, Code: http.StatusServiceUnavailable, Message: "The stored document could not be read."}
+}
+
+func (c *commit) change(key string, doc *document) {
+	c.staged[key] = doc
+	c.ops = append(c.ops, op{key: key, doc: doc})
+}
+
+// merge puts the given fields over those of the document that is there. Collections are replaced as a whole, complex
+// values member by member.
+func (c *commit) merge(a *prepared) (*document, error) {
+	var parts [][]byte
+	var err error
+	if doc := c.staged[a.key]; doc != nil {
+		parts, err = decodeStored(doc.stored)
+	} else {
+		doc, _ := c.state.find(a.key)
+		parts, err = c.state.stored(doc)
+	}
+	if err != nil {
+		return nil, err
+	}
+	members := map[string]json.RawMessage{}
+	for i, part := range parts {
+		members[c.state.slots[i]] = part
+	}
+	if err := mergeMembers(c.state.schema.Fields, members, a.members); err != nil {
+		return nil, err
+	}
+	return c.state.read(a.key, members)
+}
+
+func mergeMembers(fields []*schema.Field, into, given map[string]json.RawMessage) error {
+	for _, f := range fields {
+		value, ok := given[f.Name]
+		if !ok {
+			continue
+		}
+		old := into[f.Name]
+		if f.Type != odata.ComplexType || f.Collection || isNull(old) || isNull(value) {
+			into[f.Name] = value
+			continue
+		}
+		var oldMembers, members map[string]json.RawMessage
+		if err := errors.Join(json.Unmarshal(old, &oldMembers), json.Unmarshal(value, &members)); err != nil {
+			return err
+		}
+		if err := mergeMembers(f.Fields, oldMembers, members); err != nil {
+			return err
+		}
+		merged, err := json.Marshal(oldMembers)
+		if err != nil {
+			return err
+		}
+		into[f.Name] = merged
+	}
+	return nil
+}
+
+func slogError(err error) slog.Attr { return slog.String("error", err.Error()) }
+
+// cause is the innermost error, which names no path.
+func cause(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}

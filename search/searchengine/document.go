@@ -1,0 +1,298 @@
+package searchengine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/column"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/inverted"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
+)
+
+// document is a document made ready for an index: what columns, full-text index and log take of it.
+type document struct {
+	key    string
+	values []column.Value   // by top-level field
+	texts  []*inverted.Text // by searchable field
+	stored []byte           // see encodeStored
+}
+
+// Limits of the service on one document.
+//
+// https://learn.microsoft.com/azure/search/search-limits-quotas-capacity
+const (
+	maxKeyLength   = 1024
+	maxElements    = 3000   // of all complex collections of a document
+	maxPermissions = 1000   // values of a userIds or groupIds field
+	maxTermBytes   = 32_766 // of a value that is filterable, sortable or facetable
+)
+
+// members reads the members of an action's document. The key must be among them.
+func (l *layout) members(doc search.Document, action int) (map[string]json.RawMessage, string, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &members); err != nil {
+		return nil, "", invalidRequest("parameters", "Invalid JSON in the document of action %d: %s.", action, err)
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return strings.HasPrefix(name, "@search.") })
+	var key string
+	if raw, ok := members[l.schema.Key.Name]; ok {
+		if err := json.Unmarshal(raw, &key); err != nil {
+			return nil, "", cannotConvert(raw, "Edm.String")
+		}
+	}
+	if key == "" {
+		return nil, "", invalidRequest("actions", "%d: Document key cannot be missing or empty.", action)
+	}
+	return members, key, checkKey(key)
+}
+
+// checkKey applies the rules for document keys.
+//
+// https://learn.microsoft.com/rest/api/searchservice/naming-rules
+func checkKey(key string) error {
+	if len(key) > maxKeyLength {
+		return &search.Error{Status: http.StatusBadRequest, Code: "InvalidName", Message: fmt.Sprintf(
+			"Invalid document key: it has %d characters, more than %d.", len(key), maxKeyLength)}
+	}
+	legal := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '='
+	}
+	for i := range len(key) {
+		if !legal(key[i]) {
+			return &search.Error{Status: http.StatusBadRequest, Code: "InvalidName", Message: "Invalid document key: '" + key +
+				"'. Keys can only contain letters, digits, underscore (_), dash (-), or equal sign (=). If the keys in your source data contain other characters, we recommend encoding them with a URL-safe version of Base64 before uploading them to your index."}
+		}
+	}
+	if key[0] == '_' {
+		return &search.Error{Status: http.StatusBadRequest, Code: "InvalidName", Message: "Invalid document key: '" + key +
+			"'. Keys cannot begin with an underscore (_)."}
+	}
+	return nil
+}
+
+// read checks the members of a document against the schema and makes it ready. An error that matches errRefused is about
+// this document alone; any other is about the whole batch.
+func (l *layout) read(key string, members map[string]json.RawMessage) (*document, error) {
+	r := &reader{layout: l, texts: make([]*inverted.Text, len(l.searchable))}
+	values := make([]column.Value, len(l.schema.Fields))
+	parts := make([][]byte, len(l.slots))
+	seen := 0
+	for i, f := range l.schema.Fields {
+		raw, given := members[f.Name]
+		if given {
+			seen++
+		}
+		from := len(r.buf)
+		var err error
+		if values[i], err = r.field(f, raw); err != nil {
+			return nil, err
+		}
+		parts[l.slotOf[f.Name]] = r.buf[from:]
+	}
+	if seen < len(members) {
+		return nil, unknownMember(members, l.schema.Fields)
+	}
+	// buf may have moved while it grew, which leaves earlier parts as they were.
+	return &document{key: key, values: values, texts: r.texts, stored: encodeStored(parts)}, r.refusal
+}
+
+func unknownMember(members map[string]json.RawMessage, fields []*schema.Field) error {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !slices.ContainsFunc(fields, func(f *schema.Field) bool { return f.Name == name }) {
+			return invalidRequest("parameters", "The property '%s' does not exist on type 'search.documentFields'. Make sure to only use property names that are defined by the type.", name)
+		}
+	}
+	return nil
+}
+
+// reader turns the JSON of one document into values, tokens, and the JSON that is stored: every field in the order of the
+// definition, dates in UTC, absent ones null.
+type reader struct {
+	layout   *layout
+	buf      []byte // stored JSON of the fields so far
+	texts    []*inverted.Text
+	elements int
+	refusal  error // of this document, though its JSON is right
+}
+
+func (r *reader) field(f *schema.Field, raw []byte) (column.Value, error) {
+	if !f.Collection {
+		return r.value(f, raw)
+	}
+	if isNull(raw) {
+		r.buf = append(r.buf, "[]"...)
+		return column.Value{}, nil
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return column.Value{}, cannotConvert(raw, "Collection("+f.Type.String()+")")
+	}
+	r.count(f, len(items))
+	list := make([]column.Value, len(items))
+	r.buf = append(r.buf, '[')
+	for i, item := range items {
+		if isNull(item) {
+			return column.Value{}, invalidRequest("parameters", "A null value was found in the collection property '%s'. Collections cannot hold null.", f.Path)
+		}
+		if i > 0 {
+			r.buf = append(r.buf, ',')
+		}
+		var err error
+		if list[i], err = r.value(f, item); err != nil {
+			return column.Value{}, err
+		}
+	}
+	r.buf = append(r.buf, ']')
+	return column.Value{Set: true, List: list}, nil
+}
+
+// count applies the limits on collections.
+func (r *reader) count(f *schema.Field, items int) {
+	if f.Type == odata.ComplexType {
+		if r.elements += items; r.elements > maxElements {
+			r.refusal = refused("The document has more than %d elements in its complex collections.", maxElements)
+		}
+	}
+	s := r.layout.schema
+	if (f == s.UserIDs || f == s.GroupIDs) && items > maxPermissions {
+		r.refusal = refused("Field '%s' holds %d values, more than the %d that a permission field may.", f.Path, items, maxPermissions)
+	}
+}
+
+func (r *reader) value(f *schema.Field, raw []byte) (column.Value, error) {
+	if isNull(raw) {
+		r.buf = append(r.buf, "null"...)
+		return column.Value{}, nil
+	}
+	switch f.Type {
+	case odata.ComplexType:
+		return r.complex(f, raw)
+	case odata.StringType:
+		return r.string(f, raw)
+	default:
+		v, stored, ok := readScalar(f.Type, raw)
+		if !ok {
+			return v, cannotConvert(raw, f.Type.String())
+		}
+		r.buf = append(r.buf, stored...)
+		return v, nil
+	}
+}
+
+func (r *reader) complex(f *schema.Field, raw []byte) (column.Value, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return column.Value{}, cannotConvert(raw, f.Type.String())
+	}
+	v := column.Value{Set: true, Members: make([]column.Value, len(f.Fields))}
+	seen := 0
+	r.buf = append(r.buf, '{')
+	for i, inner := range f.Fields {
+		member, given := members[inner.Name]
+		if given {
+			seen++
+		}
+		if i > 0 {
+			r.buf = append(r.buf, ',')
+		}
+		r.buf = append(append(append(r.buf, '"'), inner.Name...), `":`...)
+		var err error
+		if v.Members[i], err = r.field(inner, member); err != nil {
+			return v, err
+		}
+	}
+	r.buf = append(r.buf, '}')
+	if seen < len(members) {
+		return v, unknownMember(members, f.Fields)
+	}
+	return v, nil
+}
+
+func (r *reader) string(f *schema.Field, raw []byte) (column.Value, error) {
+	s, stored, ok := readString(raw)
+	if !ok {
+		return column.Value{}, cannotConvert(raw, f.Type.String())
+	}
+	r.buf = append(r.buf, stored...)
+	v := column.Value{Set: true, String: s}
+	if f.Searchable {
+		r.tokens(f, s)
+	}
+	if f.Columnar() {
+		v.String = r.layout.normalize(f, s)
+		if len(v.String) > maxTermBytes {
+			r.refusal = refused("Field '%s' contains a term that is too large to process. The max length for UTF-8 encoded terms is %d bytes.", f.Path, maxTermBytes)
+		}
+	}
+	return v, nil
+}
+
+// tokens analyses a text.
+func (r *reader) tokens(f *schema.Field, s string) {
+	n := r.layout.searchableOf[f]
+	if r.texts[n] == nil {
+		r.texts[n] = &inverted.Text{}
+	}
+	text := r.texts[n]
+	base := text.Next()
+	for token := range r.layout.analyze(f.Analyzer, s) {
+		text.Add(token.Term, base+uint32(token.Position)) //nolint:gosec // positions of a document fit
+	}
+}
+
+// encodeStored joins the JSON of the fields, in the order of the layout's slots: how many there are, the length of each,
+// then all of them. A field that was added to the index later is beyond the end.
+func encodeStored(parts [][]byte) []byte {
+	size := binary.MaxVarintLen32 * (len(parts) + 1)
+	for _, p := range parts {
+		size += len(p)
+	}
+	out := binary.AppendUvarint(make([]byte, 0, size), uint64(len(parts)))
+	for _, p := range parts {
+		out = binary.AppendUvarint(out, uint64(len(p)))
+	}
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// decodeStored undoes encodeStored.
+func decodeStored(stored []byte) ([][]byte, error) {
+	n, size := binary.Uvarint(stored)
+	if size <= 0 || n > uint64(len(stored)) {
+		return nil, errDamaged
+	}
+	lengths := stored[size:]
+	parts := make([][]byte, n)
+	ends := make([]uint64, n)
+	total := uint64(0)
+	for i := range ends {
+		length, size := binary.Uvarint(lengths)
+		if size <= 0 || length > uint64(len(stored)) {
+			return nil, errDamaged
+		}
+		lengths = lengths[size:]
+		total += length
+		ends[i] = total
+	}
+	if total != uint64(len(lengths)) {
+		return nil, errDamaged
+	}
+	from := uint64(0)
+	for i, end := range ends {
+		parts[i] = lengths[from:end:end]
+		from = end
+	}
+	return parts, nil
+}
+
+func isNull(raw []byte) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }

@@ -1,0 +1,175 @@
+// Package searchengine is a search engine with document-level permissions, in memory, with the meaning of Azure AI
+// Search: filters, full-text queries, scores, permissions, errors. It is what the local service (package searchserver)
+// answers from, and what tests can use without any network.
+//
+// It verifies nobody: who asks is [search.ByPrincipals], made by a caller that has checked a token, and [Elevated] only
+// after the right to it was checked. Reading starts in index.go: how a search runs is search.go, what a person may see
+// permissions.go, filters filter.go, full-text queries text.go and internal/inverted/bm25.go, writing write.go, files
+// store.go.
+//
+// Vectors, geography, scoring profiles, suggesters and autocomplete are refused by name (search.ErrUnsupported). A new
+// type of field begins in internal/schema and internal/column, a new kind of query in search.go.
+package searchengine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
+)
+
+// Config says how an engine works. The zero Config is an engine in memory.
+type Config struct {
+	Dir    string           // where the data lies; "" keeps it in memory, and loses it with the process
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // nil is time.Now
+
+	// ServiceName is the service's name in error messages; "" is "local".
+	ServiceName string
+	// LegacyPermissions restores what the service did before November 2025: a caller without a person sees everything.
+	// https://learn.microsoft.com/azure/search/search-document-level-access-overview
+	LegacyPermissions bool
+	// MapMicrosoftAnalyzers takes the nearest Lucene analyzer where an index names one of Microsoft's (en.microsoft), with
+	// a warning; otherwise such an index is refused.
+	MapMicrosoftAnalyzers bool
+	// PermissionCacheBytes bounds the memory for what was worked out about who may see what; 0 is 64 MB.
+	PermissionCacheBytes int64
+}
+
+// Engine holds indexes. Its methods may be called at the same time.
+type Engine struct {
+	config  Config
+	slots   chan struct{} // as many queries at once as there are processors
+	visible *permissionCache
+
+	mu      sync.RWMutex
+	closed  bool
+	indexes map[string]*index
+	etag    int64 // ticks of the last ETag, so that none repeats
+}
+
+var _ search.Service = (*Engine)(nil)
+
+// Open returns an engine with what Dir holds.
+func Open(c Config) (*Engine, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now //nolint:forbidigo // the one place where nil means the real clock
+	}
+	if c.ServiceName == "" {
+		c.ServiceName = "local"
+	}
+	if c.PermissionCacheBytes == 0 {
+		c.PermissionCacheBytes = 64 << 20
+	}
+	return &Engine{
+		config: c, indexes: map[string]*index{},
+		slots:   make(chan struct{}, runtime.GOMAXPROCS(0)),
+		visible: newPermissionCache(c.PermissionCacheBytes),
+	}, nil
+}
+
+// Close ends the engine. Calls after it fail.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	return nil
+}
+
+// Index implements [search.Service].
+func (e *Engine) Index(name string) search.Index { return view{e, name} }
+
+// find returns the index that a call on documents is about.
+func (e *Engine) find(name string) (*index, error) {
+	x, err := e.lookup(name)
+	if err == nil && x == nil {
+		return nil, &search.Error{Status: http.StatusNotFound, Message: fmt.Sprintf(
+			"The index '%s' for service '%s' was not found.", name, e.config.ServiceName)}
+	}
+	return x, err
+}
+
+// findDefinition returns the index that a call on a definition is about: the service words that differently.
+func (e *Engine) findDefinition(name string) (*index, error) {
+	x, err := e.lookup(name)
+	if err == nil && x == nil {
+		return nil, &search.Error{Status: http.StatusNotFound, Message: fmt.Sprintf(
+			"No index with the name '%s' was found in the service '%s'.", name, e.config.ServiceName)}
+	}
+	return x, err
+}
+
+func (e *Engine) lookup(name string) (*index, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return nil, errClosed
+	}
+	return e.indexes[name], nil
+}
+
+// Definition implements [search.Service].
+func (e *Engine) Definition(_ context.Context, name string) (*search.Definition, error) {
+	x, err := e.findDefinition(name)
+	if err != nil {
+		return nil, err
+	}
+	return x.currentDefinition(), nil
+}
+
+// Definitions returns the definitions of all indexes, by name.
+func (e *Engine) Definitions(context.Context) ([]*search.Definition, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return nil, errClosed
+	}
+	out := make([]*search.Definition, 0, len(e.indexes))
+	for _, name := range slices.Sorted(maps.Keys(e.indexes)) {
+		out = append(out, e.indexes[name].currentDefinition())
+	}
+	return out, nil
+}
+
+// Stats are the figures of an index.
+type Stats struct {
+	DocumentCount   int64
+	StorageSize     int64 // bytes of documents and index on disk; of documents alone in memory
+	VectorIndexSize int64 // always 0
+}
+
+// Stats returns the figures of an index.
+func (e *Engine) Stats(_ context.Context, name string) (Stats, error) {
+	x, err := e.findDefinition(name)
+	if err != nil {
+		return Stats{}, err
+	}
+	return x.stats(), nil
+}
+
+// Count returns how many documents an index holds, whoever may see them.
+func (e *Engine) Count(_ context.Context, name string) (int64, error) {
+	x, err := e.find(name)
+	if err != nil {
+		return 0, err
+	}
+	return x.stats().DocumentCount, nil
+}
+
+// names tells package schema which analyzers there are.
+func (e *Engine) names() schema.Names {
+	return schema.Names{Analyzer: e.analysis().checkAnalyzer, Normalizer: e.analysis().checkNormalizer}
+}
+
+func (e *Engine) analysis() analysis { return analysis{} }

@@ -1,0 +1,293 @@
+package searchengine
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/column"
+)
+
+// The order of results: by the clauses of the orderby, nulls first where ascending and last where descending, strings by
+// their bytes; then by score, highest first; then by key, so that pages never overlap.
+//
+// https://learn.microsoft.com/azure/search/search-query-odata-orderby
+
+// compare orders two documents.
+type compare func(a, b uint32) int
+
+// page returns the documents of the page, of the count that matched.
+func (r *run) page(count int) []uint32 {
+	want := min(r.query.Skip+r.top, count)
+	if want <= r.query.Skip {
+		return nil
+	}
+	var docs []uint32
+	switch field, desc, single := r.singleOrder(); {
+	case single && count > want*2 && count > r.rows()/sparse:
+		docs = r.orders.of(r.state, field).walk(r.within, desc, want)
+	default:
+		docs = smallest(r.within, want, r.comparison())
+	}
+	return docs[r.query.Skip:]
+}
+
+// sparse is how many documents there must be for each that matches to make sorting what matches cheaper than walking
+// through all in order.
+const sparse = 64
+
+// singleOrder returns the field that alone decides the order, apart from the key: one clause, or none where nothing was
+// scored.
+func (r *run) singleOrder() (field string, desc, single bool) {
+	switch {
+	case r.scored:
+		return "", false, false
+	case len(r.order) == 0 || len(r.order) == 1 && r.order[0].Score:
+		return r.schema.Key.Path, false, true
+	case len(r.order) == 1:
+		return r.order[0].Path, r.order[0].Desc, true
+	}
+	return "", false, false
+}
+
+// comparison is the order of the results in full.
+func (r *run) comparison() compare {
+	var clauses []compare
+	byScore := func(a, b uint32) int { return cmp.Compare(r.scores[b], r.scores[a]) }
+	for _, o := range r.order {
+		var c compare
+		switch {
+		case o.Score && !r.scored:
+			continue
+		case o.Score:
+			c = func(a, b uint32) int { return byScore(b, a) }
+		default:
+			c = compareColumn(r.table, o.Path)
+		}
+		if o.Desc {
+			ascending := c
+			c = func(a, b uint32) int { return ascending(b, a) }
+		}
+		clauses = append(clauses, c)
+	}
+	if r.scored {
+		clauses = append(clauses, byScore)
+	}
+	clauses = append(clauses, compareColumn(r.table, r.schema.Key.Path))
+	if len(clauses) == 1 {
+		return clauses[0]
+	}
+	return func(a, b uint32) int {
+		for _, c := range clauses {
+			if n := c(a, b); n != 0 {
+				return n
+			}
+		}
+		return 0
+	}
+}
+
+// compareColumn orders documents by a column, ascending.
+func compareColumn(t *column.Table, path string) compare {
+	if c := t.Strings[path]; c != nil {
+		return func(a, b uint32) int {
+			x, y := c.Numbers[a], c.Numbers[b]
+			if x == y || x == 0 || y == 0 {
+				return cmp.Compare(x, y)
+			}
+			return cmp.Compare(c.Values[x], c.Values[y])
+		}
+	}
+	if c := t.Ints[path]; c != nil {
+		return nullsFirst(c.Nulls, func(a, b uint32) int { return cmp.Compare(c.Values[a], c.Values[b]) })
+	}
+	if c := t.Floats[path]; c != nil {
+		return nullsFirst(c.Nulls, func(a, b uint32) int { return cmp.Compare(c.Values[a], c.Values[b]) })
+	}
+	if c := t.Bools[path]; c != nil {
+		return nullsFirst(c.Nulls, func(a, b uint32) int { return truth(c.True.Has(a)) - truth(c.True.Has(b)) })
+	}
+	return func(uint32, uint32) int { return 0 }
+}
+
+func nullsFirst(nulls bitset.Set, values compare) compare {
+	return func(a, b uint32) int {
+		if x, y := nulls.Has(a), nulls.Has(b); x || y {
+			return truth(y) - truth(x)
+		}
+		return values(a, b)
+	}
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// smallest returns the first n documents of the set in order.
+func smallest(set bitset.Set, n int, order compare) []uint32 {
+	heap := make([]uint32, 0, n) // the last in order on top
+	for doc := range set.All() {
+		switch {
+		case len(heap) < n:
+			if heap = append(heap, doc); len(heap) == n {
+				for i := n/2 - 1; i >= 0; i-- {
+					sink(heap, i, order)
+				}
+			}
+		case order(doc, heap[0]) < 0:
+			heap[0] = doc
+			sink(heap, 0, order)
+		}
+	}
+	slices.SortFunc(heap, order)
+	return heap
+}
+
+func sink(heap []uint32, i int, order compare) {
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return
+		}
+		if right := child + 1; right < len(heap) && order(heap[right], heap[child]) > 0 {
+			child = right
+		}
+		if order(heap[child], heap[i]) <= 0 {
+			return
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
+}
+
+// orders keeps what queries have sorted.
+type orders struct {
+	mu      sync.Mutex
+	byField map[string]*sorted
+}
+
+// sorted are the documents of a state in the order of one field, then of the key. Most are in main; those that were
+// written lately are in fresh, so that a write does not make everything be sorted again.
+type sorted struct {
+	main, fresh []uint32
+	order       compare // by field and key
+	field       compare // by field alone
+}
+
+// of returns the order of a field, up to date. The result is never changed: queries go on with what they got.
+func (o *orders) of(s *state, field string) sorted {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byField == nil {
+		o.byField = map[string]*sorted{}
+	}
+	at := o.byField[field]
+	if at == nil {
+		at = &sorted{}
+		o.byField[field] = at
+	}
+	have := len(at.main) + len(at.fresh)
+	// The comparisons look at the columns as they are now, so they are made for each query.
+	at.field = compareColumn(s.table, field)
+	byKey := compareColumn(s.table, s.schema.Key.Path)
+	at.order = func(a, b uint32) int {
+		if n := at.field(a, b); n != 0 {
+			return n
+		}
+		return byKey(a, b)
+	}
+	if have < s.rows() {
+		at.extend(have, s.rows())
+	}
+	return *at
+}
+
+// extend sorts new documents in.
+func (o *sorted) extend(from, to int) {
+	added := make([]uint32, 0, to-from)
+	for doc := from; doc < to; doc++ {
+		added = append(added, uint32(doc)) //nolint:gosec // a number of a document
+	}
+	slices.SortFunc(added, o.order)
+	o.fresh = o.merge(o.fresh, added)
+	if len(o.fresh) > 4096+len(o.main)/16 {
+		o.main, o.fresh = o.merge(o.main, o.fresh), nil
+	}
+}
+
+func (o *sorted) merge(a, b []uint32) []uint32 {
+	out := make([]uint32, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if o.order(b[0], a[0]) < 0 {
+			out, b = append(out, b[0]), b[1:]
+		} else {
+			out, a = append(out, a[0]), a[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+// walk returns the first n documents of the set in order. Descending, equal ones are still in the order of their keys.
+func (o sorted) walk(set bitset.Set, desc bool, n int) []uint32 {
+	out := make([]uint32, 0, n)
+	if !desc {
+		i, j := 0, 0
+		for len(out) < n {
+			i, j = seek(o.main, i, set), seek(o.fresh, j, set)
+			switch {
+			case i < len(o.main) && (j == len(o.fresh) || o.order(o.main[i], o.fresh[j]) < 0):
+				out = append(out, o.main[i])
+				i++
+			case j < len(o.fresh):
+				out = append(out, o.fresh[j])
+				j++
+			default:
+				return out
+			}
+		}
+		return out
+	}
+	return o.walkBack(set, n, out)
+}
+
+// seek returns the next place whose document is in the set.
+func seek(docs []uint32, i int, set bitset.Set) int {
+	for i < len(docs) && set[docs[i]>>6]>>(docs[i]&63)&1 == 0 {
+		i++
+	}
+	return i
+}
+
+func (o sorted) walkBack(set bitset.Set, n int, out []uint32) []uint32 {
+	i, j := len(o.main), len(o.fresh)
+	for len(out) < n && (i > 0 || j > 0) {
+		// The run of documents that are equal in the field, from the end.
+		var last uint32
+		if i > 0 && (j == 0 || o.field(o.main[i-1], o.fresh[j-1]) >= 0) {
+			last = o.main[i-1]
+		} else {
+			last = o.fresh[j-1]
+		}
+		a, b := o.runStart(o.main[:i], last), o.runStart(o.fresh[:j], last)
+		for _, doc := range o.merge(o.main[a:i], o.fresh[b:j]) {
+			if set.Has(doc) && len(out) < n {
+				out = append(out, doc)
+			}
+		}
+		i, j = a, b
+	}
+	return out
+}
+
+// runStart returns where the documents at the end begin that are equal to one in the field.
+func (o sorted) runStart(docs []uint32, to uint32) int {
+	i := len(docs)
+	for i > 0 && o.field(docs[i-1], to) == 0 {
+		i--
+	}
+	return i
+}

@@ -1,0 +1,67 @@
+package searchengine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
+)
+
+// scratch is memory that one query after the other uses: sets and scores for every document.
+type scratch struct {
+	sets   []bitset.Set
+	used   int
+	scores []float64 // all zero between queries
+}
+
+func newRun(ctx context.Context, s *state, p *plan) *run {
+	sc, _ := s.scratches.Get().(*scratch)
+	if sc == nil {
+		sc = &scratch{}
+	}
+	r := &run{state: s, plan: p, ctx: ctx, scratch: sc}
+	r.within = r.set()
+	return r
+}
+
+// set returns an empty set for all documents, which is taken back at the end of the query.
+func (r *run) set() bitset.Set {
+	sc, words := r.scratch, bitset.Words(r.rows())
+	if sc.used == len(sc.sets) {
+		sc.sets = append(sc.sets, nil)
+	}
+	set := sc.sets[sc.used]
+	if cap(set) < words {
+		set = make(bitset.Set, words, words+words/8+8)
+	}
+	set = set[:words]
+	clear(set)
+	sc.sets[sc.used] = set
+	sc.used++
+	return set
+}
+
+// wantScores makes r.scores ready.
+func (r *run) wantScores() {
+	if n := r.rows(); cap(r.scratch.scores) < n {
+		r.scratch.scores = make([]float64, n, n+n/8+8)
+	}
+	r.scores = r.scratch.scores[:r.rows()]
+	r.scored = true
+}
+
+// release gives the memory back. Only documents in within can have a score, unless the filter spilled some.
+func (r *run) release() {
+	switch {
+	case r.spilled:
+		clear(r.scores)
+	case r.scores != nil:
+		for doc := range r.within.All() {
+			r.scores[doc] = 0
+		}
+	}
+	r.scratch.used = 0
+	r.scratches.Put(r.scratch)
+}
+
+type scratches = sync.Pool

@@ -1,0 +1,223 @@
+package searchengine
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/lucene"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
+)
+
+// Limits of the service on one search.
+//
+// https://learn.microsoft.com/azure/search/search-limits-quotas-capacity#api-request-limits
+const (
+	defaultTop  = 50
+	maxTop      = 1000 // of one page
+	maxSkip     = 100_000
+	maxSearch   = 100_000 // bytes of the search text
+	maxCoverage = 100
+)
+
+// plan is a query that was checked against the definition: nothing in it can be wrong any more.
+type plan struct {
+	query  *search.Query
+	text   lucene.Query // *lucene.All for every document
+	lookIn []int        // searchable fields that the text is looked for in
+	filter odata.Expr   // nil for none
+	order  []odata.Order
+	fill   projection
+	top    int // of this page
+	next   *search.Query
+}
+
+// search answers one query: who may see what, then the filter, then the text, each on what the one before left. Count,
+// facets and highlights see nothing else.
+func (x *index) search(ctx context.Context, u search.User, q *search.Query) (*search.Result, error) {
+	who, err := x.engine.principalsOf(u)
+	if err != nil {
+		return nil, err
+	}
+	if q == nil {
+		q = &search.Query{}
+	}
+	select {
+	case x.engine.slots <- struct{}{}:
+		defer func() { <-x.engine.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	p, err := x.state.plan(q)
+	if err != nil {
+		return nil, err
+	}
+	run := newRun(ctx, x.state, p)
+	defer run.release()
+	x.state.visibleTo(who, x.engine.visible, run.within)
+	return run.answer()
+}
+
+// plan checks a query.
+func (s *state) plan(q *search.Query) (*plan, error) {
+	p := &plan{query: q}
+	if err := p.setPage(q); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.text, p.lookIn, err = s.planText(q); err != nil {
+		return nil, err
+	}
+	if p.filter, err = odata.Filter(q.Filter, s.schema); err != nil {
+		return nil, err
+	}
+	if len(q.OrderBy) > 0 {
+		if p.order, err = odata.OrderBy(q.OrderBy, s.schema); err != nil {
+			return nil, err
+		}
+	}
+	var selected []string
+	if len(q.Select) > 0 {
+		if selected, err = odata.Select(q.Select, s.schema); err != nil {
+			return nil, err
+		}
+	}
+	p.fill = s.project(selected)
+	return p, nil
+}
+
+// setPage applies the limits of a page, and works out what asks for the next one: without a top, pages of 50 follow one
+// another to the end; a top above 1,000 is handed out in pages of 1,000.
+func (p *plan) setPage(q *search.Query) error {
+	if q.Skip < 0 || q.Skip > maxSkip {
+		return badParameter("$skip", "Value must be between 0 and %d.", maxSkip)
+	}
+	next := *q
+	p.top = defaultTop
+	switch {
+	case q.Top == nil:
+		p.next = &next
+	case *q.Top < 0:
+		return badParameter("$top", "Value must be greater than or equal to 0.")
+	case *q.Top > maxTop:
+		rest := *q.Top - maxTop
+		p.top, p.next, next.Top = maxTop, &next, &rest
+	default:
+		p.top = *q.Top
+	}
+	next.Skip = q.Skip + p.top
+	if q.MinimumCoverage != nil && (*q.MinimumCoverage < 0 || *q.MinimumCoverage > maxCoverage) {
+		return badParameter("minimumCoverage", "Value must be between 0 and %d.", maxCoverage)
+	}
+	return nil
+}
+
+// run is one query being answered.
+type run struct {
+	*state
+	*plan
+	ctx     context.Context //nolint:containedctx // a run lives as long as its call
+	within  bitset.Set      // what is left: visible, then filtered, then matched
+	scored  bool            // whether scores mean anything; otherwise each is 1
+	scores  []float64       // by document; zero beyond within, unless spilled
+	spilled bool
+	scratch *scratch
+	normsOf []*[256]float64 // by searchable field
+}
+
+// answer works the query off. within holds what the caller may see.
+func (r *run) answer() (*search.Result, error) {
+	if r.filter != nil {
+		matched, err := r.evaluate(r.filter, r.table, r.within)
+		if err != nil {
+			return nil, err
+		}
+		copy(r.within, matched)
+	}
+	if err := r.match(); err != nil {
+		return nil, err
+	}
+	if err := r.ctx.Err(); err != nil {
+		return nil, err
+	}
+	result := &search.Result{}
+	count := r.within.Count()
+	if r.query.Count {
+		n := int64(count)
+		result.Count = &n
+	}
+	if r.query.MinimumCoverage != nil {
+		full := float64(maxCoverage)
+		result.Coverage = &full
+	}
+	// Facets are counted here, over r.within: all that matched, whatever the page.
+	if len(r.query.Facets) > 0 {
+		return nil, unsupported("the parameter 'facets'")
+	}
+	docs := r.page(count)
+	result.Hits = make([]search.Hit, len(docs))
+	for i, doc := range docs {
+		var err error
+		if result.Hits[i], err = r.hit(doc); err != nil {
+			return nil, err
+		}
+	}
+	if r.next != nil && count > r.next.Skip {
+		if r.next.Skip > maxSkip {
+			return result, nil
+		}
+		result.Next = r.next
+	}
+	return result, nil
+}
+
+// hit reads one document of the page.
+func (r *run) hit(doc uint32) (search.Hit, error) {
+	h := search.Hit{Score: 1}
+	if r.scored {
+		h.Score = float64(float32(r.scores[doc]))
+	}
+	parts, err := r.stored(doc)
+	if err != nil {
+		return h, err
+	}
+	h.Document, err = r.fill.apply(parts)
+	// Highlights are made here, from the parts of the document and the terms of the query.
+	if err == nil && len(r.query.Highlight) > 0 {
+		err = unsupported("the parameter 'highlight'")
+	}
+	return h, err
+}
+
+// lookup answers for one key. A document that the caller may not see is as absent as one that does not exist.
+func (x *index) lookup(ctx context.Context, u search.User, key string, fields []string) (search.Document, error) {
+	who, err := x.engine.principalsOf(u)
+	if err != nil {
+		return nil, err
+	}
+	if err = ctx.Err(); err != nil {
+		return nil, err
+	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	s := x.state
+	var selected []string
+	if len(fields) > 0 {
+		if selected, err = odata.Select(fields, s.schema); err != nil {
+			return nil, err
+		}
+	}
+	doc, ok := s.find(key)
+	if !ok || !s.mayView(who, doc) {
+		return nil, &search.Error{Status: http.StatusNotFound, Message: fmt.Sprintf("No document with the key '%s' was found.", key)}
+	}
+	parts, err := s.stored(doc)
+	if err != nil {
+		return nil, err
+	}
+	return s.project(selected).apply(parts)
+}

@@ -1,0 +1,48 @@
+package searchengine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/onbehalf/onbehalf/search"
+)
+
+// Elevated is the [search.User] who sees every document. Only a server makes one, after it has checked the right to read
+// without permissions.
+//
+// https://learn.microsoft.com/azure/search/search-query-access-control-rbac-enforcement#elevated-permissions-for-investigating-incorrect-results
+func Elevated() search.User { return elevated{} }
+
+type elevated struct{}
+
+// SeesAs implements [search.User].
+func (elevated) SeesAs() string { return "elevated" }
+
+// principals are what documents are matched against: everything, or ids by kind.
+type principals struct {
+	everything            bool
+	users, groups, scopes []string
+}
+
+// The two values of a permission field that are no ids.
+const (
+	everyone = "all"
+	nobody   = "none"
+)
+
+// principalsOf refuses every kind of user that it does not know, and a person without an id.
+func (e *Engine) principalsOf(u search.User) (principals, error) {
+	switch u := u.(type) {
+	case elevated:
+		return principals{everything: true}, nil
+	case search.ByPrincipals:
+		if u.Object.IsZero() {
+			return principals{}, errors.New("search engine: a person without an object id")
+		}
+		return principals{users: []string{u.Object.String()}, groups: u.Groups, scopes: u.Scopes}, nil
+	}
+	if search.IsPublicOnly(u) {
+		return principals{everything: e.config.LegacyPermissions}, nil
+	}
+	return principals{}, fmt.Errorf("search engine: does not know users of type %T; whoever verified the person says it by search.ByPrincipals", u)
+}
