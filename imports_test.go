@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"obo":                          {"identity", "entra", "chain", "internal/msalerr"},
 	"obo/rediscache":               {"identity", "entra", "obo"},
 	"signin":                       {"identity", "entra", "chain", "internal/msalerr"},
+	"signin/vault":                 {"identity", "signin"},
 	"search/searchclient":          {"identity", "entra", "chain", "search"},
 	"search/searchclient/elevated": {"identity", "search", "search/searchclient"},
 

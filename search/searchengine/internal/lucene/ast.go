@@ -39,7 +39,8 @@ type Boost struct {
 }
 
 // Term is a run of text without blanks, escapes resolved, to be analysed for each field. Where the analyzer makes several
-// tokens of it they are searched as separate terms: all must match when AllTokens is true, else any.
+// tokens of it they are searched as separate terms: all must match when AllTokens is true, else any. Where it makes
+// none (a stop word), the clause counts for nothing in that field; in no field, as if it were not there.
 type Term struct {
 	Field     string // "" for the fields of the request
 	Text      string
@@ -69,8 +70,11 @@ type Piece struct {
 	Then    rune // '*' any run, '?' any one rune, 0 the end
 }
 
-// Regexp matches whole terms against a regular expression of Lucene's syntax. Its score is constant: 1.
-type Regexp struct{ Field, Pattern string }
+// Regexp matches whole terms against a regular expression, lower-cased but not analysed. Its score is constant: 1.
+type Regexp struct {
+	Field   string
+	Pattern string // in the syntax of package regexp, made from Lucene's; it compiles
+}
 
 // Fuzzy matches terms within Edits (0 to 2) insertions, deletions, substitutions or transpositions of Text, which is
 // lower-cased but not analysed; at most the 50 nearest terms.
