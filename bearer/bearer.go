@@ -3,7 +3,7 @@
 //
 // A [Verifier] is made once from a [Config]. Its [Verifier.Middleware] goes around the MCP server's handler, its
 // [Verifier.MetadataHandler] beside it. A tool that learns later that the person must sign in again says so with
-// [Raise].
+// [Raise]; a [ToolGate] asks more of the callers of single tools.
 //
 // The package signs nobody in (see package signin) and obtains no token for a downstream API (see package obo).
 package bearer
