@@ -2,7 +2,6 @@ package bearer_test
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,24 +35,44 @@ const (
 	metadataAt  = "http://localhost:8000/.well-known/oauth-protected-resource/mcp"
 )
 
-// keys are made once: each costs tens of milliseconds.
+// The keys are the same in every process, so that the workers of a fuzz test understand the tokens of one another.
 var (
-	signingKey  = sync.OnceValue(newKey)
-	rotatedKey  = sync.OnceValue(newKey)
-	strangerKey = sync.OnceValue(newKey)
+	signingKey  = sync.OnceValue(func() *rsa.PrivateKey { return keyFrom("signing") })
+	rotatedKey  = sync.OnceValue(func() *rsa.PrivateKey { return keyFrom("rotated") })
+	strangerKey = sync.OnceValue(func() *rsa.PrivateKey { return keyFrom("stranger") })
 )
 
-func newKey() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
+// keyFrom makes a key of 2048 bits out of a name.
+func keyFrom(name string) *rsa.PrivateKey {
+	p, q, e := primeFrom(name+" p"), primeFrom(name+" q"), big.NewInt(65537)
+	one := big.NewInt(1)
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537}, D: new(big.Int).ModInverse(e, phi), Primes: []*big.Int{p, q}}
+	if err := key.Validate(); err != nil {
 		panic(err)
 	}
+	key.Precompute()
 	return key
 }
 
-// authority is a server of signing keys, with a clock that tests move.
+func primeFrom(name string) *big.Int {
+	bytes := make([]byte, 0, 128)
+	for i := range 4 {
+		block := sha256.Sum256([]byte(name + strconv.Itoa(i)))
+		bytes = append(bytes, block[:]...)
+	}
+	bytes[0] |= 0xc0
+	bytes[127] |= 1
+	candidate, two := new(big.Int).SetBytes(bytes), big.NewInt(2)
+	for !candidate.ProbablyPrime(0) {
+		candidate.Add(candidate, two)
+	}
+	return candidate
+}
+
+// authority answers for the signing keys, with a clock that tests move.
 type authority struct {
-	*httptest.Server
+	URL     string
 	fetches atomic.Int64
 
 	mu   sync.Mutex
@@ -63,21 +83,27 @@ type authority struct {
 
 func newAuthority(tb testing.TB) *authority {
 	tb.Helper()
-	a := &authority{now: time.Unix(1_800_000_000, 0)}
-	a.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		a.fetches.Add(1)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.down {
-			http.Error(w, "away", http.StatusBadGateway)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = w.Write([]byte(a.jwks))
-	}))
-	tb.Cleanup(a.Close)
+	a := &authority{URL: "https://entra.example:8443", now: time.Unix(1_800_000_000, 0)}
 	a.publish(jwk("k1", &signingKey().PublicKey, a.URL+"/{tenantid}/v2.0"))
 	return a
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (a *authority) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.fetches.Add(1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := httptest.NewRecorder()
+	switch path := r.URL.Path; {
+	case r.URL.Host != "entra.example:8443" || path != "/"+tenant+"/discovery/v2.0/keys" && path != "/common/discovery/v2.0/keys":
+		http.NotFound(w, r)
+	case a.down:
+		http.Error(w, "away", http.StatusBadGateway)
+	default:
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = w.WriteString(a.jwks)
+	}
+	return w.Result(), nil
 }
 
 func jwk(kid string, key *rsa.PublicKey, issuer string) string {
@@ -122,7 +148,7 @@ func (a *authority) config(tb testing.TB) bearer.Config {
 	return bearer.Config{
 		Cloud: cloud, Tenants: []identity.TenantID{must(identity.ParseTenantID(tenant))},
 		Audiences: []string{api}, Scopes: []entra.Scope{must(entra.ParseScope("api://" + api + "/execute"))},
-		Resource: must(url.Parse(resource)), HTTPClient: a.Client(), Now: a.clock,
+		Resource: must(url.Parse(resource)), HTTPClient: &http.Client{Transport: a}, Now: a.clock,
 	}
 }
 

@@ -43,8 +43,8 @@ func parseJWS(token string) (*jws, *Challenge) {
 	return t, nil
 }
 
-// readHeader takes nothing from the header but the name of a key. Keys that the token brings along (jwk, jku, x5c,
-// x5u) are not looked at (RFC 8725 §3.1, §3.10).
+// readHeader takes nothing from the header but the name of a key: the algorithm is ours to choose, and a token that
+// brings its key along, which Entra's never do, is refused (RFC 8725 §3.1, §3.10).
 func (t *jws) readHeader(header strictjson.Object) *Challenge {
 	if alg, _ := header.Get("alg").Text(); alg != "RS256" {
 		return invalidToken("algorithm", "the token is not signed with RS256")
@@ -53,6 +53,11 @@ func (t *jws) readHeader(header strictjson.Object) *Challenge {
 	case "jwt", "at+jwt", "application/at+jwt":
 	default:
 		return invalidToken("type", "the token is not an access token: wrong typ")
+	}
+	for _, name := range []string{"jwk", "jku", "x5c", "x5u"} {
+		if !header.Get(name).IsZero() {
+			return invalidToken("own-key", "the token brings its own key along")
+		}
 	}
 	if !header.Get("crit").IsZero() || !header.Get("enc").IsZero() || !header.Get("b64").IsZero() {
 		return invalidToken("malformed", "the token's header asks for extensions that are not understood")

@@ -151,7 +151,7 @@ func (p *proof) signature(t *jws) ([]signingKey, *Challenge) {
 	if err != nil {
 		return nil, invalidToken("key", "the token is signed with a key that its authority does not know")
 	}
-	digest := sha256.Sum256([]byte(t.signed))
+	digest := digestOf(t.signed)
 	var good []signingKey
 	for i, key := range keys {
 		if i > 0 && key.public.Equal(keys[i-1].public) && len(good) > 0 || rsa.VerifyPKCS1v15(key.public, crypto.SHA256, digest[:], t.signature) == nil {

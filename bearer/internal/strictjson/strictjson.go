@@ -7,10 +7,10 @@
 package strictjson
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -38,14 +38,14 @@ type member struct {
 }
 
 // Value is one JSON value. The zero Value is what an absent member has.
-type Value struct{ raw []byte }
+type Value struct{ raw string }
 
-// ParseObject reads one JSON object. The Object refers to data, which must not change afterwards.
+// ParseObject reads one JSON object.
 func ParseObject(data []byte) (Object, error) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return Object{}, ErrSyntax
 	}
-	s := scanner{data: data}
+	s := scanner{data: string(data)} // names and texts are parts of this one copy
 	s.space()
 	if s.data[s.at] != '{' {
 		return Object{}, ErrNotObject
@@ -65,11 +65,11 @@ func (o Object) Get(name string) Value {
 }
 
 // IsZero reports whether the member was absent. null is a value.
-func (v Value) IsZero() bool { return v.raw == nil }
+func (v Value) IsZero() bool { return v.raw == "" }
 
 // Text returns the value of a JSON string, and false for anything else.
 func (v Value) Text() (string, bool) {
-	if len(v.raw) == 0 || v.raw[0] != '"' {
+	if v.raw == "" || v.raw[0] != '"' {
 		return "", false
 	}
 	text, err := unquote(v.raw)
@@ -78,10 +78,10 @@ func (v Value) Text() (string, bool) {
 
 // Texts returns the values of an array of strings, and false for anything else.
 func (v Value) Texts() ([]string, bool) {
-	if len(v.raw) == 0 || v.raw[0] != '[' {
+	if v.raw == "" || v.raw[0] != '[' {
 		return nil, false
 	}
-	var texts []string
+	texts := []string{}
 	s := scanner{data: v.raw, at: 1}
 	for s.space(); s.data[s.at] != ']'; s.space() {
 		element, err := s.value(1)
@@ -102,19 +102,19 @@ func (v Value) Texts() ([]string, bool) {
 
 // Number returns the value of a JSON number, and false for anything else or what no float64 holds.
 func (v Value) Number() (float64, bool) {
-	if len(v.raw) == 0 || v.raw[0] != '-' && (v.raw[0] < '0' || v.raw[0] > '9') {
+	if v.raw == "" || v.raw[0] != '-' && (v.raw[0] < '0' || v.raw[0] > '9') {
 		return 0, false
 	}
-	n, err := strconv.ParseFloat(string(v.raw), 64)
+	n, err := strconv.ParseFloat(v.raw, 64)
 	return n, err == nil
 }
 
 // True reports whether the value is true.
-func (v Value) True() bool { return string(v.raw) == "true" }
+func (v Value) True() bool { return v.raw == "true" }
 
 // Object returns the value of a JSON object, and false for anything else.
 func (v Value) Object() (Object, bool) {
-	if len(v.raw) == 0 || v.raw[0] != '{' {
+	if v.raw == "" || v.raw[0] != '{' {
 		return Object{}, false
 	}
 	s := scanner{data: v.raw}
@@ -124,7 +124,7 @@ func (v Value) Object() (Object, bool) {
 
 // scanner walks over text that is known to be valid JSON, so that no index can leave it.
 type scanner struct {
-	data []byte
+	data string
 	at   int
 }
 
@@ -138,7 +138,7 @@ func (s *scanner) object(depth int) ([]member, error) {
 	if depth > maxDepth {
 		return nil, ErrTooLarge
 	}
-	members := make([]member, 0, 24)
+	members := make([]member, 0, min(4+(len(s.data)-s.at)/48, 24))
 	s.at++ // {
 	for s.space(); s.data[s.at] != '}'; s.space() {
 		name, err := unquote(s.str())
@@ -198,18 +198,18 @@ func (s *scanner) value(depth int) (Value, error) {
 	case '"':
 		_, err = unquote(s.str())
 	default:
-		for s.at < len(s.data) && !bytes.ContainsRune([]byte(",]} \t\n\r"), rune(s.data[s.at])) {
+		for s.at < len(s.data) && !strings.ContainsRune(",]} \t\n\r", rune(s.data[s.at])) {
 			s.at++
 		}
 	}
 	if err != nil {
 		return Value{}, err
 	}
-	return Value{s.data[start:s.at:s.at]}, nil
+	return Value{s.data[start:s.at]}, nil
 }
 
 // str returns the string at hand with its quotes.
-func (s *scanner) str() []byte {
+func (s *scanner) str() string {
 	start := s.at
 	s.at++
 	for s.data[s.at] != '"' {
@@ -223,9 +223,9 @@ func (s *scanner) str() []byte {
 }
 
 // unquote refuses escapes of lone surrogates, which encoding/json would replace by U+FFFD: two names could then be one.
-func unquote(quoted []byte) (string, error) {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1]), nil
+func unquote(quoted string) (string, error) {
+	if strings.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
 	}
 	for i := 0; i < len(quoted); i++ {
 		if quoted[i] != '\\' {
@@ -240,21 +240,21 @@ func unquote(quoted []byte) (string, error) {
 		if !utf16.IsSurrogate(unit) {
 			continue
 		}
-		if !bytes.HasPrefix(quoted[i+1:], []byte(`\u`)) || utf16.DecodeRune(unit, hex16(quoted[i+3:])) == utf8.RuneError {
+		if !strings.HasPrefix(quoted[i+1:], `\u`) || utf16.DecodeRune(unit, hex16(quoted[i+3:])) == utf8.RuneError {
 			return "", ErrSyntax
 		}
 		i += 6
 	}
 	var text string
-	if err := json.Unmarshal(quoted, &text); err != nil {
+	if err := json.Unmarshal([]byte(quoted), &text); err != nil {
 		return "", ErrSyntax
 	}
 	return text, nil
 }
 
 // hex16 returns the code unit that four hexadecimal digits stand for.
-func hex16(digits []byte) rune {
-	n, err := strconv.ParseUint(string(digits[:4]), 16, 16)
+func hex16(digits string) rune {
+	n, err := strconv.ParseUint(digits[:4], 16, 16)
 	if err != nil {
 		return utf8.RuneError
 	}
