@@ -44,4 +44,6 @@ func mustTenant(s string) identity.TenantID {
 	return id
 }
 
+func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
+
 func lower(s string) string { return strings.ToLower(s) }

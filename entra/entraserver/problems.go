@@ -45,6 +45,7 @@ var refusals = map[int]refusal{
 	9001023: {400, invalidRequest, "", "The grant type '%s' is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint."},
 	50194:   {400, invalidRequest, "", "Application '%s'(%s) is not configured as a multi-tenant application. Usage of the /common endpoint is not supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."},
 	70003:   {400, "unsupported_grant_type", "", "The app requested an unsupported grant type '%s'."},
+	9002331: {400, invalidRequest, "", "Application '%s'(%s) is configured for use by Azure Active Directory users only. Please do not use the /consumers endpoint to serve this request."},
 	50049:   {400, "invalid_instance", "", "Unknown or invalid instance."},
 	90033:   {503, "temporarily_unavailable", "", "A transient error has occurred. Please try again."},
 	90055:   {429, "temporarily_unavailable", "", "Tenant is throttled due to excessive request volume."},
@@ -79,8 +80,10 @@ var refusals = map[int]refusal{
 	70000:   {400, invalidGrant, "", "The provided grant is invalid or has expired."},
 	70008:   {400, invalidGrant, "", "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource."},
 	54005:   {400, invalidGrant, "", "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token."},
+	500112:  {400, invalidClient, "", "The reply URL specified in the request does not match the reply URL used when requesting the authorization code."},
 	501481:  {400, invalidGrant, "", "The Code_Verifier does not match the code_challenge supplied in the authorization request."},
 	700082:  {400, invalidGrant, "", "The refresh token has expired due to inactivity. The token was issued on %s and was inactive for 90.00:00:00."},
+	700084:  {400, invalidGrant, "token_expired", "The refresh token was issued to a single page app (SPA), and therefore has a fixed, limited lifetime of 1.00:00:00, which can't be extended. It is now expired and a new sign in request must be sent by the SPA to the sign in page. The token was issued on %s."},
 	50173:   {400, invalidGrant, "bad_token", "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have changed or reset their password. The grant was issued on '%s' and the TokensValidFrom date (before which tokens are not valid) for this user is '%s'."},
 	70043:   {400, invalidGrant, "token_expired", "The refresh token has expired or is invalid due to sign-in frequency checks by Conditional Access. The token was issued on %s and the maximum allowed lifetime for this request is %d."},
 	9002326: {400, invalidRequest, "", "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type. Request origin: '%s'."},
@@ -115,6 +118,7 @@ var refusals = map[int]refusal{
 	50079: {400, invalidGrant, "basic_action", "Due to a configuration change made by your administrator, or because you moved to a new location, you must enroll in multi-factor authentication to access '%s'."},
 	53000: {400, interaction, "message_only", "Device is not in required device state: not compliant. Conditional Access policy requires a compliant device to access '%s', and the device is not compliant."},
 	53003: {400, interaction, "message_only", "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance."},
+	50074: {400, invalidGrant, "basic_action", "Strong Authentication is required."},
 	50158: {400, invalidGrant, "basic_action", "External security challenge was not satisfied."},
 }
 
@@ -129,8 +133,10 @@ func refuse(number int, args ...any) *entra.Error {
 	if len(args) > 0 {
 		text = fmt.Sprintf(text, args...)
 	}
-	return &entra.Error{Status: r.status, Code: r.code, Sub: r.sub, AADSTS: []int{number}, Description: "AADSTS" + strconv.Itoa(number) + ": " + text}
+	return &entra.Error{Status: r.status, Code: r.code, Sub: r.sub, AADSTS: []int{number}, Description: prefixed(number, text)}
 }
+
+func prefixed(number int, text string) string { return "AADSTS" + strconv.Itoa(number) + ": " + text }
 
 // problem is the body of an error. https://learn.microsoft.com/entra/identity-platform/reference-error-codes#handling-error-codes-in-your-application
 type problem struct {

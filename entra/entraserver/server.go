@@ -69,6 +69,7 @@ type Server struct {
 	ages     ages
 	devices  *deviceFlows
 	codes    *codeStore
+	spent    spentStore
 	policies *policyBook
 	traffic  *localhost.Traffic
 	routes   map[string]endpoint
@@ -128,7 +129,7 @@ func (s *Server) prepare() error {
 	if s.keys, err = newKeyring(s.now()); err != nil {
 		return fmt.Errorf("local Entra: %w", err)
 	}
-	s.devices, s.codes, s.policies = newDeviceFlows(), newCodeStore(), newPolicyBook(s.config.Resource)
+	s.devices, s.codes, s.policies = newDeviceFlows(), newCodeStore(), newPolicyBook(s.config)
 	s.routes = s.table()
 	s.traffic = localhost.NewTraffic(s.endpointName, s.writeFault)
 	s.handler = s.traffic.Watch(http.HandlerFunc(s.serve))

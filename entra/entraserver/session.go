@@ -19,7 +19,8 @@ type session struct {
 	mfa      bool
 	device   bool   // a compliant device
 	contexts []byte // satisfied authentication contexts: 1 is "c1"
-	serial   uint64 // when, on the clock of [ages], the token that carries it was made
+	origin   uint64 // when, on the clock of [ages], the person signed in: what a revocation looks at
+	serial   uint64 // when, on the same clock, what carries it was issued: what ages
 }
 
 // methods returns the claim amr.
@@ -59,15 +60,25 @@ func (s *Server) unseal(kind byte, text string) ([]byte, error) {
 	return plain, nil
 }
 
+// openSession reads a session that was issued, and ages it.
+func (s *Server) openSession(plain []byte) (session, error) {
+	sess, err := unmarshalSession(plain)
+	if err == nil {
+		sess.since = sess.since.Add(-s.ages.of(sess.serial))
+	}
+	return sess, err
+}
+
 const (
 	flagMFA byte = 1 << iota
 	flagDevice
 )
 
-// marshal returns the session in 33 bytes and one for each context.
+// marshal returns the session in 41 bytes and one for each context.
 func (s session) marshal() []byte {
 	id := guidBytes(s.person.String())
-	out := binary.BigEndian.AppendUint64(id[:], s.serial)
+	out := binary.BigEndian.AppendUint64(id[:], s.origin)
+	out = binary.BigEndian.AppendUint64(out, s.serial)
 	out = binary.BigEndian.AppendUint64(out, uint64(s.since.Unix())) //nolint:gosec // after 1970
 	var flags byte
 	if s.mfa {
@@ -80,14 +91,15 @@ func (s session) marshal() []byte {
 }
 
 func unmarshalSession(b []byte) (session, error) {
-	const fixed = 33
+	const fixed = 41
 	if len(b) < fixed {
 		return session{}, errSealed
 	}
 	person, err := identity.ParseObjectID(formatGUID([16]byte(b[:16])))
 	return session{
-		person: person, serial: binary.BigEndian.Uint64(b[16:]), since: time.Unix(int64(binary.BigEndian.Uint64(b[24:])), 0), //nolint:gosec // ours
-		mfa: b[32]&flagMFA != 0, device: b[32]&flagDevice != 0, contexts: b[fixed:],
+		person: person, origin: binary.BigEndian.Uint64(b[16:]), serial: binary.BigEndian.Uint64(b[24:]),
+		since: time.Unix(int64(binary.BigEndian.Uint64(b[32:])), 0), //nolint:gosec // ours
+		mfa:   b[40]&flagMFA != 0, device: b[40]&flagDevice != 0, contexts: b[fixed:],
 	}, err
 }
 

@@ -69,5 +69,8 @@ func (a authority) host() string { return strings.TrimPrefix(a.base, "https://")
 // self is the authority that the server really is.
 func (s *Server) self() authority { return authority{s.config.URL, s.config.URL + "/"} }
 
+// authorities returns all as whom the server answers.
+func (s *Server) authorities() []authority { return []authority{s.self()} }
+
 // authorityOf returns as whom a request is answered.
 func (s *Server) authorityOf(*http.Request) authority { return s.self() }

@@ -1,0 +1,86 @@
+package entraserver
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/localhost"
+)
+
+// Scenario is a refusal that people meet, produced on purpose.
+type Scenario struct {
+	Name    string
+	Summary string // what a person sees, and why: one sentence
+	apply   func(*Server) error
+}
+
+// Scenarios returns all scenarios, by name; docs/local-entra.md tells each at length.
+func Scenarios() []Scenario {
+	return []Scenario{
+		{"blocked", "The exchange for Azure AI Search is refused by Conditional Access (AADSTS53003); signing in again does not help.", policies(Policies{Rules: []Rule{{Name: "block search", Resources: []string{searchURI}, Require: requireBlock}}})},
+		{"consent", "Nobody has consented that the MCP server searches on a person's behalf (AADSTS65001), until someone does.", policies(Policies{ConsentMissing: []ConsentGap{{Client: ContosoAPI, Resource: entra.SearchAppID}}})},
+		{"expired", "Access tokens live six minutes, so that they expire while one looks on; exchanging an expired one is AADSTS500133.", policies(Policies{AccessTokenSeconds: 360})},
+		{"mfa", "Azure AI Search wants multi-factor authentication (AADSTS50076 with claims): the next sign-in with these claims has it.", policies(Policies{Rules: []Rule{{Name: "MFA for search", Resources: []string{searchURI}, Require: requireMFA}}})},
+		{"overage", "Everyone's token says only that there are too many groups: who needs them asks Graph.", overage},
+		{"resource-mismatch", "A sign-in with a resource parameter that is not the App ID URI of its scopes fails (AADSTS9010010).", policies(Policies{Resource: ResourceEnforced})},
+		{"revoked", "All sign-ins up to now are void: refresh tokens give AADSTS50173, and so does the exchange.", revokeAll},
+		{"rotate-keys", "All signing keys are replaced at once: tokens from before no longer verify, new ones need the new keys.", func(s *Server) error { return s.RotateKeys(true) }},
+		{"slow", "Every answer of the token endpoint takes three seconds, for the next hundred.", fault(localhost.Fault{Endpoint: "token", Count: 100, DelayMS: 3000})},
+		{"throttled", "The token endpoint answers 429 with Retry-After, for the next five requests (AADSTS90055).", fault(localhost.Fault{Endpoint: "token", Count: 5, Status: http.StatusTooManyRequests, RetryAfter: 5, AADSTS: 90055})},
+	}
+}
+
+const searchURI = "https://search.azure.com"
+
+// Scenario applies a scenario by name, in place of the policies before.
+func (s *Server) Scenario(name string) error {
+	all := Scenarios()
+	i := slices.IndexFunc(all, func(x Scenario) bool { return x.Name == name })
+	if i < 0 {
+		var names []string
+		for _, x := range all {
+			names = append(names, x.Name)
+		}
+		return fmt.Errorf("no scenario is called %q: want %s", name, strings.Join(names, ", "))
+	}
+	return all[i].apply(s)
+}
+
+func (s *Server) controlScenario(w http.ResponseWriter, c *call) error {
+	if err := s.Scenario(c.PathValue("name")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func policies(p Policies) func(*Server) error {
+	return func(s *Server) error { return s.SetPolicies(p) }
+}
+
+func fault(f localhost.Fault) func(*Server) error {
+	return func(s *Server) error { return s.QueueFault(f) }
+}
+
+func revokeAll(s *Server) error {
+	var everyone []string
+	for _, p := range s.dir.People() {
+		everyone = append(everyone, p.UPN)
+	}
+	return s.SetPolicies(Policies{Revoked: everyone, RefuseRevoked: new(true)})
+}
+
+// overage puts everyone into as many groups as dana is in.
+func overage(s *Server) error {
+	for _, group := range s.dir.MemberOf(object(Dana)) {
+		for _, p := range s.dir.People() {
+			if err := s.dir.AddMember(group, p.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
