@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/inverted"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
 )
 
@@ -49,6 +50,7 @@ type Engine struct {
 	config  Config
 	slots   chan struct{} // as many queries at once as there are processors
 	visible *permissionCache
+	fuzzy   inverted.Fuzzy
 
 	mu      sync.RWMutex
 	closed  bool

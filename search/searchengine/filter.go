@@ -204,12 +204,13 @@ func (r *run) evaluateMatch(e *odata.Match, within bitset.Set) (bitset.Set, erro
 	if err != nil || n == nil {
 		return make(bitset.Set, len(within)), err
 	}
+	out := make(bitset.Set, len(within))
 	if !e.Scoring {
-		return r.matches(n, within), nil
+		n.run(r, within, out, nil)
+		return out, nil
 	}
 	r.wantScores()
 	r.spilled = true // what it scores may fail another part of the filter
-	out := r.set()
 	n.run(r, within, out, r.scores)
 	return out, nil
 }

@@ -41,6 +41,9 @@ func (r *run) set() bitset.Set {
 	return set
 }
 
+// giveBack takes sets back early, all but the first so many.
+func (r *run) giveBack(but int) { r.scratch.used = but }
+
 // wantScores makes r.scores ready.
 func (r *run) wantScores() {
 	if n := r.rows(); cap(r.scratch.scores) < n {

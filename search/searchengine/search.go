@@ -7,6 +7,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/inverted"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/lucene"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
 )
@@ -18,7 +19,6 @@ const (
 	defaultTop  = 50
 	maxTop      = 1000 // of one page
 	maxSkip     = 100_000
-	maxSearch   = 100_000 // bytes of the search text
 	maxCoverage = 100
 )
 
@@ -57,6 +57,7 @@ func (x *index) search(ctx context.Context, u search.User, q *search.Query) (*se
 		return nil, err
 	}
 	run := newRun(ctx, x.state, p)
+	run.fuzzy = &x.engine.fuzzy
 	defer run.release()
 	x.state.visibleTo(who, x.engine.visible, run.within)
 	return run.answer()
@@ -125,6 +126,7 @@ type run struct {
 	scored  bool            // whether scores mean anything; otherwise each is 1
 	scores  []float64       // by document; zero beyond within, unless spilled
 	spilled bool
+	fuzzy   *inverted.Fuzzy
 	scratch *scratch
 	normsOf []*[256]float64 // by searchable field
 }

@@ -1,7 +1,6 @@
 package searchengine
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -38,17 +37,7 @@ func (s *state) planText(q *search.Query) (lucene.Query, []int, error) {
 }
 
 func parseText(text string, full, all bool) (lucene.Query, error) {
-	if len(text) > maxSearch {
-		return nil, badParameter("search", "The search text has %d bytes. Up to %d are supported.", len(text), maxSearch)
-	}
-	if text = strings.TrimSpace(text); text == "" || text == "*" {
-		return &lucene.All{}, nil
-	}
-	parsed, err := lucene.Parse(text, lucene.Options{Full: full, All: all})
-	if errors.Is(err, search.ErrUnsupported) && !full {
-		return words(text, all), nil
-	}
-	return parsed, err
+	return lucene.Parse(text, lucene.Options{Full: full, All: all})
 }
 
 // searchFields finds the searchable fields of a list; nil is all of them.
@@ -99,17 +88,4 @@ func (r *run) match() error {
 	}
 	copy(r.within, matched)
 	return nil
-}
-
-// words is a query for the words of a text, whatever they look like.
-func words(text string, all bool) lucene.Query {
-	var b lucene.Bool
-	occur := lucene.Should
-	if all {
-		occur = lucene.Must
-	}
-	for word := range strings.FieldsSeq(text) {
-		b.Clauses = append(b.Clauses, lucene.Clause{Occur: occur, Query: &lucene.Term{Text: word, AllTokens: all}})
-	}
-	return &b
 }

@@ -27,8 +27,10 @@ func (r *run) compile(q lucene.Query, fields []int, boost float64) (node, error)
 		return r.compileBool(q, fields, boost)
 	case *lucene.Term:
 		return r.compileTerm(q, fields, boost)
+	case *lucene.Phrase:
+		return r.compilePhrase(q, fields, boost)
 	default:
-		return nil, unsupported("this kind of full-text query")
+		return r.compilePattern(q, fields, boost)
 	}
 }
 
@@ -159,34 +161,36 @@ func (n *boolNode) run(r *run, within, matched bitset.Set, scores []float64) {
 		}
 		return
 	}
+	defer r.giveBack(r.scratch.used)
 	// First which documents match, then the scores of just those.
-	left := r.set()
+	left, some := r.set(), r.set()
 	copy(left, within)
 	for _, c := range n.must {
-		left = r.matches(c, left)
+		clear(some)
+		c.run(r, left, some, nil)
+		copy(left, some)
 	}
 	for _, c := range n.not {
-		left.AndNot(r.matches(c, left))
+		clear(some)
+		c.run(r, left, some, nil)
+		left.AndNot(some)
 	}
 	if len(n.must) == 0 {
-		left = r.matches(&boolNode{should: n.should}, left)
+		clear(some)
+		for _, c := range n.should {
+			c.run(r, left, some, nil)
+		}
+		copy(left, some)
 	}
 	matched.Or(left)
 	if scores == nil {
 		return
 	}
-	ignored := r.set()
+	ignored := some
 	for _, c := range n.must {
 		c.run(r, left, ignored, scores)
 	}
 	for _, c := range n.should {
 		c.run(r, left, ignored, scores)
 	}
-}
-
-// matches returns which documents of a set match, without scores.
-func (r *run) matches(n node, within bitset.Set) bitset.Set {
-	out := r.set()
-	n.run(r, within, out, nil)
-	return out
 }

@@ -53,7 +53,12 @@ func (f *Field) Score(p *Posting, weight float64, norms *[256]float64, within, m
 	}
 }
 
-// encodeLength keeps a length in one byte, with 3 bits of mantissa, as Lucene's SmallFloat.floatToByte315 does with the
+// ScoreOf is the score of something that occurs so often in a document.
+func (f *Field) ScoreOf(doc uint32, freq, weight float64, norms *[256]float64) float64 {
+	return weight * freq / (freq + norms[f.Norms[doc]])
+}
+
+// encodeLength keeps a length in one byte, with three binary digits, as Lucene's SmallFloat.floatToByte315 does with the
 // reciprocal of the square root.
 func encodeLength(length uint32) uint8 {
 	if length == 0 {
