@@ -74,9 +74,12 @@ func (c *Client) token(ctx context.Context, r Request) (identity.Token, chain.De
 	}
 	x := &exchange{resource: r.Resource, fresh: r.Fresh}
 	ctx = context.WithValue(ctx, exchangeKey{}, x)
-	token, err := c.silent(ctx, msal, x, r)
-	if needed := (*Needed)(nil); !errors.As(err, &needed) || r.Silent {
-		return token, decisionOf(err, chain.Cached), err
+	var token identity.Token
+	if !r.Anew {
+		token, err = c.silent(ctx, msal, x, r)
+		if needed := (*Needed)(nil); !errors.As(err, &needed) || r.Silent {
+			return token, decisionOf(err, chain.Cached), err
+		}
 	}
 	token, err = c.interactive(ctx, msal, key, x, r)
 	return token, decisionOf(err, chain.Allowed), err
@@ -180,24 +183,43 @@ func asksForPerson(e *entra.Error) bool {
 
 // interactive asks the person.
 func (c *Client) interactive(ctx context.Context, msal public.Client, key Key, x *exchange, r Request) (identity.Token, error) {
-	x.refusal = nil
 	method := c.methodNow()
-	var result public.AuthResult
-	var err error
-	switch method {
-	case ByDeviceCode:
-		result, err = c.deviceCode(ctx, msal, key, r)
-	default:
+	if method == Auto {
 		return identity.Token{}, &Needed{Request: r}
 	}
+	result, err := c.signIn(ctx, method, msal, key, x, r)
+	if errors.Is(err, ErrNoBrowser) && c.cfg.Method == Auto && c.cfg.Prompt != nil && ctx.Err() == nil {
+		method = ByDeviceCode
+		result, err = c.signIn(ctx, method, msal, key, x, r)
+	}
 	if err != nil {
-		if x.refusal != nil && ctx.Err() == nil && x.refusal.Code != "authorization_pending" {
-			return identity.Token{}, &Refused{Method: method, Err: x.refusal}
-		}
-		return identity.Token{}, fmt.Errorf("sign-in by %s: %w", method, unreachable(err))
+		return identity.Token{}, err
+	}
+	if !matches(r.Account, result.Account) {
+		return identity.Token{}, fmt.Errorf("sign-in by %s: it was %s who signed in, not %s", method, result.Account.PreferredUsername, r.Account)
 	}
 	c.cfg.Logger.InfoContext(ctx, "signed in", slog.String("method", method.String()), slog.String("server", r.Server))
 	return tokenOf(result)
+}
+
+func (c *Client) signIn(ctx context.Context, method Method, msal public.Client, key Key, x *exchange, r Request) (public.AuthResult, error) {
+	x.refusal = nil
+	attempt := c.browser
+	if method == ByDeviceCode {
+		attempt = c.deviceCode
+	}
+	result, err := attempt(ctx, msal, key, r)
+	if err == nil {
+		return result, nil
+	}
+	refusal := x.refusal
+	if redirected := (*entra.Error)(nil); errors.As(err, &redirected) {
+		refusal = redirected
+	}
+	if refusal != nil && refusal.Code != "authorization_pending" && ctx.Err() == nil {
+		return result, &Refused{Method: method, Err: refusal}
+	}
+	return result, fmt.Errorf("sign-in by %s: %w", method, unreachable(err))
 }
 
 func (c *Client) methodNow() Method {

@@ -45,6 +45,7 @@ func startFake(t *testing.T) *fakeEntra {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", f.discovery)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", f.deviceCode)
+	mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", f.authorize)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", f.token)
 	f.Server = httptest.NewTLSServer(mux)
 	t.Cleanup(f.Close)
@@ -107,6 +108,20 @@ func (f *fakeEntra) token(w http.ResponseWriter, r *http.Request) {
 		"refresh_token": fmt.Sprintf("%s.%d", who, f.issued), "id_token": jwtOf(claims),
 		"client_info": base64.RawURLEncoding.EncodeToString([]byte(`{"uid":"` + who + `","utid":"` + tenant + `"}`)),
 	})
+}
+
+// authorize answers at once with the parameters that a browser would post to the redirect address.
+func (f *fakeEntra) authorize(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forms = append(f.forms, r.URL.Query())
+	answer := map[string]string{"state": r.URL.Query().Get("state")}
+	if code := f.refuse["authorize"]; code != 0 {
+		answer["error"], answer["error_description"] = "access_denied", fmt.Sprintf("AADSTS%d: the description", code)
+	} else {
+		answer["code"] = "the-code"
+	}
+	f.write(w, 200, answer)
 }
 
 func (f *fakeEntra) note(r *http.Request) url.Values {

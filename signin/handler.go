@@ -27,7 +27,9 @@ type HandlerConfig struct {
 
 	// Scopes are what the person or the developer knows this server to need: they need no confirmation, and are asked
 	// for in place of those of the server's metadata.
-	Scopes  []entra.Scope
+	Scopes []entra.Scope
+	// APIs are App ID URIs that the person or the developer knows to be this server's: their scopes need no confirmation.
+	APIs    []string
 	Account string // see Request.Account
 
 	// Resource is sent as RFC 8707's parameter: "" sends it where the server's resource is the App ID URI of the scopes
@@ -355,6 +357,47 @@ func (h *Handler) Forget() {
 	h.turn <- struct{}{}
 	defer h.endTurn()
 	clear(h.denied)
+}
+
+// Login asks the person to sign in for the server, whoever is signed in already, and returns the token.
+func (h *Handler) Login(ctx context.Context) (identity.Token, error) {
+	if err := h.takeTurn(ctx); err != nil {
+		return identity.Token{}, err
+	}
+	defer h.endTurn()
+	c, err := h.knock(ctx)
+	if err != nil {
+		return identity.Token{}, err
+	}
+	grant, err := h.agree(ctx, c)
+	if err != nil {
+		return identity.Token{}, err
+	}
+	request := h.request(grant, "", false, false)
+	request.Anew = true
+	token, err := h.acquirer.Token(ctx, request)
+	if err != nil {
+		return identity.Token{}, err
+	}
+	if err := h.keep(token, grant); err != nil {
+		return identity.Token{}, err
+	}
+	return token, h.ledger.Remember(ctx, grant)
+}
+
+// knock asks the server without a token, to be told where to sign in.
+func (h *Handler) knock(ctx context.Context) (challenge, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.server.String(), nil)
+	if err != nil {
+		return challenge{}, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return challenge{}, fmt.Errorf("the server: %w", err)
+	}
+	defer resp.Body.Close()
+	return parseChallenge(resp.Header)
 }
 
 func (h *Handler) request(g Grant, claims string, silent, fresh bool) Request {

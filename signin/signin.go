@@ -33,6 +33,7 @@ type Request struct {
 	Account   string        // whose token: name (UPN) or object id; "": the only one there is
 	Silent    bool          // do not ask the person: *Needed instead
 	Fresh     bool          // a cached access token will not do, a cached refresh token will
+	Anew      bool          // ask the person even if somebody is signed in
 }
 
 // Acquirer gets tokens: from its cache or by a refresh token first, else it asks the person.

@@ -99,7 +99,9 @@ func (h *Handler) allow(ctx context.Context, asked Grant) (Grant, error) {
 		return Grant{}, fmt.Errorf("%w: %s asks for a token of Microsoft's own API %s", ErrNotTrusted, asked.Server, api)
 	}
 	asked.Confirmed = true
-	if everyScope(asked.Scopes, func(s entra.Scope) bool { return slices.Contains(h.cfg.Scopes, s) }) {
+	if everyScope(asked.Scopes, func(s entra.Scope) bool {
+		return slices.Contains(h.cfg.Scopes, s) || slices.Contains(h.cfg.APIs, s.Resource())
+	}) {
 		return asked, nil // the person or the developer named them
 	}
 	known, found, err := h.ledger.Grant(ctx, asked.Server)
