@@ -35,20 +35,13 @@ func newAuthority(cloud entra.Cloud, client identity.ClientID, credential source
 	return &authority{cloud: cloud, host: u.Host, client: client, credential: credential, http: hc, documents: newDocuments(now)}
 }
 
-// answer is what one exchange brought, and how to find it in Entra's logs.
-type answer struct {
-	token              identity.Token
-	status             int // HTTP, 0 when there was no answer
-	correlation, trace string
-}
-
 // errPerson says that Entra's token speaks for somebody else than the caller. It must never happen; if it does, nothing
 // is returned.
 var errPerson = errors.New("the token that came back is not the caller's")
 
 // exchange makes one request. Errors: *entra.Error, [errPerson], an error of package msalerr or of the credential.
-func (a *authority) exchange(ctx context.Context, w wish) (answer, error) {
-	credential, err := a.credential.current(ctx)
+func (a *authority) exchange(ctx context.Context, w *wish) (answer, error) {
+	credential, version, err := a.credential.current(ctx)
 	if err != nil {
 		return answer{}, &credentialError{err}
 	}
@@ -71,11 +64,8 @@ func (a *authority) exchange(ctx context.Context, w wish) (answer, error) {
 		claims = append(claims, confidential.WithClaims(w.claims))
 	}
 	result, err := client.AcquireTokenOnBehalfOf(ctx, w.caller.Assertion.Reveal(), []string{w.scope.String()}, claims...)
-	got := answer{status: wire.status, correlation: wire.correlation, trace: wire.trace}
+	got := answer{status: wire.status, correlation: wire.correlation, trace: wire.trace, credential: version}
 	if err != nil {
-		if failed, ok := errors.AsType[*credentialError](err); ok {
-			return got, failed
-		}
 		return got, msalerr.Clean(err)
 	}
 	got.token, err = tokenFor(w.caller, &result)

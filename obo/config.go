@@ -1,6 +1,7 @@
 package obo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,8 +49,11 @@ func New(config Config) (*Client, error) {
 	config.fill()
 	cl := &Client{
 		cloud: config.Cloud, tenant: config.Tenant, client: config.Client, consentRedirect: config.ConsentRedirect,
-		now: config.Now, log: config.Logger, timeout: config.Timeout,
+		now: config.Now, log: config.Logger, timeout: config.Timeout, refusalLife: config.RefusalLife,
+		cache:  newCache(config.MaxEntries, config.MaxPerPerson, config.MissesPerMinute, config.RefreshAhead),
+		shared: config.Shared, slots: make(chan struct{}, config.MaxConcurrent),
 	}
+	cl.stop, cl.stopNow = context.WithCancel(context.Background())
 	wired := *config.HTTPClient
 	wired.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	credential, err := config.Credential.bind(&config)

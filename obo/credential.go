@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
 
@@ -18,10 +22,10 @@ type Credential interface {
 
 // source yields the credential in force.
 type source interface {
-	// current returns what to present now.
-	current(ctx context.Context) (confidential.Credential, error)
-	// renew looks for a newer credential after Entra refused the current one, and reports whether there is one.
-	renew(ctx context.Context) bool
+	// current returns what to present now, and its version.
+	current(ctx context.Context) (confidential.Credential, int, error)
+	// renew is called after Entra refused the version; it reports whether there is another one now.
+	renew(ctx context.Context, refused int) bool
 }
 
 // SecretCredential is a client secret. Read is called once at the start and again when Entra says that the secret is
@@ -37,28 +41,104 @@ type secretCredential func() (identity.Secret, error)
 
 func (read secretCredential) bind(*Config) (source, error) {
 	s := &secretSource{read: read}
-	return s, s.load()
+	secret, err := s.load()
+	s.secret = secret
+	return s, err
 }
 
 type secretSource struct {
-	read   func() (identity.Secret, error)
-	secret identity.Secret
+	read func() (identity.Secret, error)
+
+	mu      sync.Mutex
+	secret  identity.Secret
+	version int
 }
 
-func (s *secretSource) load() error {
+func (s *secretSource) load() (identity.Secret, error) {
 	secret, err := s.read()
 	if err != nil {
-		return fmt.Errorf("client secret: %w", err)
+		return identity.Secret{}, fmt.Errorf("client secret: %w", err)
 	}
 	if secret.IsZero() {
-		return errors.New("client secret: it is empty")
+		return identity.Secret{}, errors.New("client secret: it is empty")
 	}
-	s.secret = secret
-	return nil
+	return secret, nil
 }
 
-func (s *secretSource) current(context.Context) (confidential.Credential, error) {
-	return confidential.NewCredFromSecret(s.secret.Reveal())
+func (s *secretSource) current(context.Context) (confidential.Credential, int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	credential, err := confidential.NewCredFromSecret(s.secret.Reveal())
+	return credential, s.version, err
 }
 
-func (s *secretSource) renew(context.Context) bool { return false }
+func (s *secretSource) renew(_ context.Context, refused int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.version != refused { // somebody was faster
+		return true
+	}
+	secret, err := s.load()
+	if err != nil || secret.Reveal() == s.secret.Reveal() {
+		return false
+	}
+	s.secret, s.version = secret, s.version+1
+	return true
+}
+
+// TokenFileCredential is a token of another identity provider, such as Kubernetes, that a federated credential of the
+// application trusts (workload identity federation). The file is read for each exchange, since it is replaced often.
+//
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation
+func TokenFileCredential(path string) Credential { return tokenFile(path) }
+
+type tokenFile string
+
+func (path tokenFile) bind(*Config) (source, error) {
+	_, err := path.read()
+	return path, err
+}
+
+func (path tokenFile) current(context.Context) (confidential.Credential, int, error) {
+	token, err := path.read()
+	if err != nil {
+		return confidential.Credential{}, 0, err
+	}
+	return fromAssertion(token), 0, nil
+}
+
+func (path tokenFile) renew(context.Context, int) bool { return false }
+
+func (path tokenFile) read() (identity.Secret, error) {
+	text, err := readSmall(string(path))
+	if err != nil {
+		return identity.Secret{}, fmt.Errorf("federated token file: %w", err)
+	}
+	token := identity.NewSecret(strings.TrimSpace(string(text)))
+	if token.IsZero() {
+		return identity.Secret{}, fmt.Errorf("federated token file %s: it is empty", path)
+	}
+	return token, nil
+}
+
+func fromAssertion(token identity.Secret) confidential.Credential {
+	return confidential.NewCredFromAssertionCallback(func(context.Context, confidential.AssertionRequestOptions) (string, error) {
+		return token.Reveal(), nil
+	})
+}
+
+// maxFile bounds the files that credentials are read from.
+const maxFile = 1 << 20
+
+func readSmall(path string) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s: larger than %d bytes", path, maxFile)
+	}
+	return data, err
+}

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -45,13 +47,17 @@ func startAuthority(tb testing.TB) *authority {
 	})
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", func(w http.ResponseWriter, r *http.Request) {
 		a.exchanges.Add(1)
+		_ = r.ParseForm() // reads the body: only then does the server notice who hangs up
 		if a.answer != nil {
 			a.answer(w, r)
 			return
 		}
 		a.grant(w, r, nil)
 	})
-	a.Server = httptest.NewTLSServer(mux)
+	a.Server = httptest.NewUnstartedServer(mux)
+	a.Config.ErrorLog = log.New(io.Discard, "", 0) // hung-up connections are meant
+	a.EnableHTTP2 = true
+	a.StartTLS()
 	tb.Cleanup(a.Close)
 	return a
 }

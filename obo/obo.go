@@ -32,7 +32,7 @@ type Rejecter interface {
 
 // dropper is an Exchanger that keeps tokens.
 type dropper interface {
-	drop(ctx context.Context, c *identity.Caller, s entra.Scope, rejected identity.Token)
+	drop(ctx context.Context, c *identity.Caller, s entra.Scope, claims string, rejected identity.Token)
 }
 
 // Do gets a token and spends it. When spend's error is a [Rejecter] that rejects the token, Do drops that token,
@@ -48,23 +48,25 @@ func Do(ctx context.Context, x Exchanger, c *identity.Caller, s entra.Scope, spe
 	if !rejected {
 		return err
 	}
-	if d, keeps := x.(dropper); keeps {
-		d.drop(ctx, c, s, token)
-	}
+	drop(ctx, x, c, s, "", token)
 	token, refusal := x.Exchange(ctx, c, s, claims)
 	if refusal != nil {
 		return refusal
 	}
 	err = spend(token)
 	if again, rejected := rejection(err); rejected {
-		if d, keeps := x.(dropper); keeps {
-			d.drop(ctx, c, s, token)
-		}
+		drop(ctx, x, c, s, claims, token)
 		if again != "" {
 			return challenged(again, err)
 		}
 	}
 	return err
+}
+
+func drop(ctx context.Context, x Exchanger, c *identity.Caller, s entra.Scope, claims string, rejected identity.Token) {
+	if d, keeps := x.(dropper); keeps {
+		d.drop(ctx, c, s, claims, rejected)
+	}
 }
 
 func rejection(err error) (claims string, rejected bool) {

@@ -2,12 +2,10 @@ package obo
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/onbehalf/onbehalf/entra"
-	"github.com/onbehalf/onbehalf/identity"
 )
 
 // Refusal is why there is no token. Kind says what can be done, Advice says it in words for people.
@@ -89,6 +87,36 @@ func refuse(reason string, advice entra.Advice, cause error) *Refusal {
 	return &Refusal{Kind: advice.Kind, Reason: reason, Advice: advice, cause: cause}
 }
 
+// waiting returns a copy of the refusal with the time that is left to wait.
+func (r *Refusal) waiting(left time.Duration) *Refusal {
+	again := *r
+	again.RetryAfter = max(left, time.Second)
+	return &again
+}
+
+// lasting reports whether asking again with the same assertion would bring the same answer.
+func (r *Refusal) lasting() bool {
+	switch r.Kind {
+	case entra.ConsentRequired, entra.InteractionRequired, entra.Blocked, entra.AppOnly, entra.AssertionExpired, entra.AssertionAudience, entra.Misconfigured:
+		return r.Entra != nil
+	default:
+		return false
+	}
+}
+
+// revoked reports whether Entra said that the person's sign-ins count no longer, for whatever API.
+func (r *Refusal) revoked() bool {
+	if r.Entra == nil {
+		return false
+	}
+	switch r.Entra.Number() {
+	case 50057, 50132, 50133, 50173: // disabled; password or sessions revoked
+		return true
+	default:
+		return false
+	}
+}
+
 // challenged is the refusal for an API that rejects even a fresh token and demands claims of the person.
 func challenged(claims string, cause error) *Refusal {
 	r := refuse("downstream-challenge", entra.Advice{
@@ -96,37 +124,4 @@ func challenged(claims string, cause error) *Refusal {
 	}, cause)
 	r.Claims = claims
 	return r
-}
-
-// refusalOf translates Entra's answer for the person who asked.
-func (cl *Client) refusalOf(answer *entra.Error, c *identity.Caller, s entra.Scope) *Refusal {
-	advice := answer.Advice()
-	r := &Refusal{Kind: advice.Kind, Reason: "entra-" + answer.Code, Entra: answer, Advice: advice, Claims: answer.Claims, RetryAfter: answer.RetryAfter}
-	if n := answer.Number(); n != 0 {
-		r.Reason = fmt.Sprintf("AADSTS%d", n)
-	}
-	if r.Kind == entra.ConsentRequired {
-		r.ConsentURL, r.AdminConsentURL = cl.consentLinks(c, s)
-	}
-	return r
-}
-
-// consentLinks returns where the person, and where an administrator, can consent that this application calls the API.
-// Without a registered redirect address only the administrator's link works: it needs none.
-//
-// https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
-// https://learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent#construct-the-url-for-granting-tenant-wide-admin-consent
-func (cl *Client) consentLinks(c *identity.Caller, s entra.Scope) (person, admin string) {
-	tenant := cl.cloud.Authority + c.Tenant.String()
-	if cl.consentRedirect == "" {
-		return "", tenant + "/adminconsent?" + url.Values{"client_id": {cl.client.String()}}.Encode()
-	}
-	query := url.Values{"client_id": {cl.client.String()}, "redirect_uri": {cl.consentRedirect}, "scope": {s.String()}}
-	admin = tenant + "/v2.0/adminconsent?" + query.Encode()
-	query.Set("response_type", "code")
-	query.Set("prompt", "consent")
-	if c.UPN != "" {
-		query.Set("login_hint", c.UPN)
-	}
-	return tenant + "/oauth2/v2.0/authorize?" + query.Encode(), admin
 }
