@@ -26,6 +26,7 @@ type delegation struct {
 	claims  claimsRequest
 	nonce   string         // of the sign-in, for the id_token
 	confirm map[string]any // the claim cnf: a token bound to a key
+	code    string         // the authorization code beside an id_token, for its c_hash
 	spa     bool           // issued to a page: the refresh token is good for a day
 }
 
@@ -257,6 +258,9 @@ func (s *Server) idToken(c *call, d delegation) (string, error) {
 		"tid": s.dir.Tenant().String(), "uti": randomText(16), "ver": "2.0", "oid": d.person.ID.String(),
 	}
 	setNonEmpty(claims, "nonce", d.nonce)
+	if d.code != "" {
+		claims["c_hash"] = halfHash(d.code)
+	}
 	if slices.Contains(d.want.openID, "profile") {
 		claims["name"], claims["preferred_username"] = d.person.Name, d.person.UPN
 	}

@@ -51,6 +51,12 @@ type Config struct {
 	// RefuseRevoked makes an on-behalf-of exchange fail with AADSTS50173 when the person's sessions were revoked after
 	// the assertion was issued. Whether Entra looks is not documented; by default only refresh tokens are refused.
 	RefuseRevoked bool
+
+	GraphDelay int // how many requests to Graph miss an object that was just made, as with Entra's replication
+
+	// PoseAs lists hosts of Microsoft as which the server answers when a request names them: metadata, issuers and links
+	// are then those of that host. Dangerous with a certificate that others trust.
+	PoseAs []string
 }
 
 // Server is the local Entra. It is an http.Handler; TLS is its caller's business, and is needed: every Microsoft library
@@ -72,6 +78,7 @@ type Server struct {
 	spent    spentStore
 	policies *policyBook
 	traffic  *localhost.Traffic
+	pages    *pages
 	routes   map[string]endpoint
 	handler  http.Handler
 }
@@ -130,6 +137,9 @@ func (s *Server) prepare() error {
 		return fmt.Errorf("local Entra: %w", err)
 	}
 	s.devices, s.codes, s.policies = newDeviceFlows(), newCodeStore(), newPolicyBook(s.config)
+	if s.pages, err = newPages(); err != nil {
+		return fmt.Errorf("local Entra: %w", err)
+	}
 	s.routes = s.table()
 	s.traffic = localhost.NewTraffic(s.endpointName, s.writeFault)
 	s.handler = s.traffic.Watch(http.HandlerFunc(s.serve))

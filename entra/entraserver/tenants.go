@@ -1,7 +1,6 @@
 package entraserver
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/onbehalf/onbehalf/identity"
@@ -68,9 +67,3 @@ func (a authority) host() string { return strings.TrimPrefix(a.base, "https://")
 
 // self is the authority that the server really is.
 func (s *Server) self() authority { return authority{s.config.URL, s.config.URL + "/"} }
-
-// authorities returns all as whom the server answers.
-func (s *Server) authorities() []authority { return []authority{s.self()} }
-
-// authorityOf returns as whom a request is answered.
-func (s *Server) authorityOf(*http.Request) authority { return s.self() }
