@@ -3,7 +3,7 @@
 
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
-COVERED := ./...
+DOCKER ?= docker
 
 all: build
 
@@ -51,7 +51,8 @@ vuln:
 	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
 
 image:
-	docker build -t onbehalf-server .
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/onbehalf-server ./cmd/onbehalf-server
+	$(DOCKER) build -t onbehalf-server .
 
 ci:
 	bash .ci/run

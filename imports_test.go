@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},
-	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample", "internal/serve", "internal/httprun"},
+	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample", "internal/serve", "internal/httprun", "internal/provision", "obo"},
 	"internal/cli":   {"*"},
 
 	// The command line, in three parts so that the production server links one of them without the rest.

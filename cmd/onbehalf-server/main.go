@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // for images without certificates: used where the system has none
+
 	"github.com/onbehalf/onbehalf/internal/cli/server"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )

@@ -21,6 +21,9 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
   onbehalf call get_documents --env .env`)
 	root.AddCommand(server.Commands(sh)...)
 	root.AddCommand(
+		a.demoCommand(),
+		a.localCommand(),
+		a.indexCommand(),
 		a.versionCommand(),
 	)
 	return sh.Run(ctx, args)

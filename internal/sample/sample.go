@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"iter"
 	"strings"
 
 	"github.com/onbehalf/onbehalf/search"
@@ -93,17 +94,19 @@ func Documents(readers Readers) ([]Document, error) {
 	return documents, nil
 }
 
-// Actions makes uploads of the documents.
-func Actions(documents []Document) ([]search.Action, error) {
-	actions := make([]search.Action, len(documents))
-	for i := range documents {
-		raw, err := json.Marshal(&documents[i])
-		if err != nil {
-			return nil, fmt.Errorf("sample: document %s: %w", documents[i].ID, err)
+// Stream makes uploads of the documents, one after the other.
+func Stream(documents []Document) iter.Seq2[search.Action, error] {
+	return func(yield func(search.Action, error) bool) {
+		for i := range documents {
+			raw, err := json.Marshal(&documents[i])
+			if err != nil {
+				err = fmt.Errorf("document %s: %w", documents[i].ID, err)
+			}
+			if !yield(search.Action{Kind: search.Upload, Document: raw}, err) {
+				return
+			}
 		}
-		actions[i] = search.Action{Kind: search.Upload, Document: raw}
 	}
-	return actions, nil
 }
 
 // Visible reports whether a person may read the document, by its permissions alone: the words of the documentation,

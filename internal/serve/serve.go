@@ -14,6 +14,7 @@ import (
 
 	"github.com/onbehalf/onbehalf"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/chainstore"
 	"github.com/onbehalf/onbehalf/internal/tools"
 	"github.com/onbehalf/onbehalf/obo"
 	"github.com/onbehalf/onbehalf/search/searchclient"
@@ -44,6 +45,7 @@ type Search struct {
 type Server struct {
 	mcp       *onbehalf.Server
 	exchanger *obo.Client
+	calls     *chainstore.Store
 }
 
 // New assembles the server. The error names every mistake in the configuration that it can see.
@@ -67,6 +69,8 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
+	calls := chainstore.New(0)
+	config.Server.Recorders = append(config.Server.Recorders, calls)
 	config.Server.Exchanger = exchanger
 	config.Server.HTTPClient = config.EntraClient
 	server, err := onbehalf.New(config.Server)
@@ -92,14 +96,21 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, exchanger.Close())
 	}
-	return &Server{mcp: server, exchanger: exchanger}, nil
+	return &Server{mcp: server, exchanger: exchanger, calls: calls}, nil
 }
 
 // Grace is how long calls in flight may take to finish when the server is told to stop.
 const Grace = 1500 * time.Millisecond
 
-// Handler serves the MCP endpoint and the metadata.
-func (s *Server) Handler() http.Handler { return s.mcp.Handler() }
+// Handler serves the MCP endpoint, the metadata beside it, and the caller's own calls at /api/chain.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.mcp.Handler())
+	calls := s.mcp.Protect(chainstore.Handler(s.calls, onbehalf.CallerFrom))
+	mux.Handle("/api/chain", calls)
+	mux.Handle("/api/chain/", calls)
+	return mux
+}
 
 // Close ends what the server holds open.
 func (s *Server) Close() error { return s.exchanger.Close() }

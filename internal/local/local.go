@@ -1,0 +1,218 @@
+// Package local is Azure on this machine: a local Entra ID and a local Azure AI Search over HTTPS, seeded with the
+// sample tenant, the sample index and its five documents. They reach one another over the network only, as the real ones do.
+package local
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/entra/entraserver"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/localhost"
+	"github.com/onbehalf/onbehalf/internal/sample"
+	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchengine"
+	"github.com/onbehalf/onbehalf/search/searchserver"
+)
+
+// Config says where to listen and what to start with.
+type Config struct {
+	Entra, Search net.Listener // on loopback; closed by whoever serves them
+	DataDir       string       // where the local Search keeps its documents; "": in memory
+	People        io.Reader    // more people and groups, as JSON lines; nil: none
+	Now           func() time.Time
+	Logger        *slog.Logger
+}
+
+// Local is the two services, ready to be served.
+type Local struct {
+	EntraURL, SearchURL string // without a trailing slash
+
+	ca        *localhost.CA
+	entra     *entraserver.Server
+	engine    *searchengine.Engine
+	search    *searchserver.Server
+	directory *entraserver.Directory
+}
+
+// New makes both services and fills them. Nothing answers before the handlers are served at the listeners of config.
+func New(ctx context.Context, config Config) (*Local, error) {
+	now := config.Now
+	if now == nil {
+		now = time.Now //nolint:forbidigo // the default clock
+	}
+	ca, err := localhost.NewCA(now())
+	if err != nil {
+		return nil, err
+	}
+	l := &Local{EntraURL: urlOf(config.Entra), SearchURL: urlOf(config.Search), ca: ca}
+	if err := l.startEntra(config, now); err != nil {
+		return nil, err
+	}
+	if err := l.startSearch(config, now); err != nil {
+		return nil, err
+	}
+	if err := l.seed(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *Local) startEntra(config Config, now func() time.Time) error {
+	directory, err := entraserver.Contoso()
+	if err != nil {
+		return err
+	}
+	if config.People != nil {
+		if _, err = directory.LoadPeople(config.People); err != nil {
+			return err
+		}
+	}
+	l.directory = directory
+	l.entra, err = entraserver.New(entraserver.Config{URL: l.EntraURL, Directory: directory, Now: now, Logger: config.Logger})
+	return err
+}
+
+func (l *Local) startSearch(config Config, now func() time.Time) error {
+	groups, err := l.groups()
+	if err != nil {
+		return err
+	}
+	if l.engine, err = searchengine.Open(searchengine.Config{Dir: config.DataDir, Now: now, Logger: config.Logger}); err != nil {
+		return err
+	}
+	l.search, err = searchserver.New(searchserver.Config{
+		URL: l.SearchURL, Engine: l.engine,
+		Authority: l.EntraURL + "/", Tenant: l.directory.Tenant().String(), HTTPClient: l.ca.Client(),
+		Groups: groups,
+		Roles: map[string][]searchserver.Role{
+			entraserver.ContosoAPI: {searchserver.IndexDataReader}, entraserver.ContosoIdentity: {searchserver.IndexDataReader},
+		},
+		JSONAuthErrors: true, Logger: config.Logger, Now: now,
+	})
+	if err != nil {
+		return errors.Join(err, l.engine.Close())
+	}
+	return nil
+}
+
+// groups asks the local Graph, as the search service's own application, who is in which groups.
+func (l *Local) groups() (func(ctx context.Context, oid string) ([]string, error), error) {
+	app, err := identity.ParseClientID(entra.SearchAppID)
+	if err != nil {
+		return nil, err
+	}
+	token, err := graph.ClientCredentials(graph.Credentials{
+		TokenURL: l.EntraURL + "/" + l.directory.Tenant().String() + "/oauth2/v2.0/token",
+		ClientID: app, Secret: l.directory.ClientSecret(app), HTTPClient: l.ca.Client(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	client, err := graph.New(graph.Config{Endpoint: l.EntraURL, HTTPClient: l.ca.Client(), Token: token})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, oid string) ([]string, error) {
+		object, err := identity.ParseObjectID(oid)
+		if err != nil {
+			return nil, err
+		}
+		return client.TransitiveGroups(ctx, object)
+	}, nil
+}
+
+// seed creates the sample index with its five documents, unless a data directory has it already.
+func (l *Local) seed(ctx context.Context) error {
+	if _, err := l.engine.Definition(ctx, sample.IndexName); err == nil {
+		return nil
+	} else if !errors.Is(err, search.ErrNotFound) {
+		return err
+	}
+	documents, err := l.SampleDocuments()
+	if err != nil {
+		return err
+	}
+	return l.load(ctx, documents)
+}
+
+// SampleDocuments returns the five documents with the ids of the sample tenant.
+func (l *Local) SampleDocuments() ([]sample.Document, error) {
+	return sample.Documents(sample.Readers{
+		Alice: entraserver.Alice, Engineering: entraserver.Engineering, Finance: entraserver.Finance, Board: entraserver.Board,
+	})
+}
+
+// NameOf returns the name of a person (the part before the @) or group, or the id itself.
+func (l *Local) NameOf(id string) string {
+	object, err := identity.ParseObjectID(id)
+	if err != nil {
+		return id
+	}
+	if person := l.directory.Person(object); person != nil {
+		return person.ShortName()
+	}
+	if group := l.directory.Group(object); group != nil {
+		return group.Name
+	}
+	return id
+}
+
+// load creates the sample index with these few documents.
+func (l *Local) load(ctx context.Context, documents []sample.Document) error {
+	if _, err := l.engine.Put(ctx, sample.Definition(sample.IndexName), ""); err != nil {
+		return fmt.Errorf("sample index: %w", err)
+	}
+	var actions []search.Action
+	for action, err := range sample.Stream(documents) {
+		if err != nil {
+			return err
+		}
+		actions = append(actions, action)
+	}
+	statuses, err := l.engine.Write(ctx, sample.IndexName, actions)
+	if err != nil {
+		return fmt.Errorf("sample documents: %w", err)
+	}
+	for _, status := range statuses {
+		if !status.OK {
+			return fmt.Errorf("sample document %s: %s", status.Key, status.Message)
+		}
+	}
+	return nil
+}
+
+// EntraHandler and SearchHandler answer at the two URLs.
+func (l *Local) EntraHandler() http.Handler { return l.entra }
+
+// SearchHandler answers at SearchURL.
+func (l *Local) SearchHandler() http.Handler { return l.search }
+
+// TLS returns the configuration of both listeners.
+func (l *Local) TLS() (*tls.Config, error) { return l.ca.ServerTLS() }
+
+// Client returns a client that trusts the local CA and no other.
+func (l *Local) Client() *http.Client { return l.ca.Client() }
+
+// Entra gives access to the local Entra itself, for scenarios.
+func (l *Local) Entra() *entraserver.Server { return l.entra }
+
+// Close ends what the services hold open, after they are no longer served.
+func (l *Local) Close() error { return l.engine.Close() }
+
+func urlOf(listener net.Listener) string {
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		return ""
+	}
+	return "https://" + net.JoinHostPort("localhost", port)
+}
