@@ -163,16 +163,17 @@ func setNonEmpty(claims map[string]any, name, value string) {
 	}
 }
 
-// addAgent marks the tokens of an agent identity: who acts is an AI agent, made from a blueprint.
+// addAgent marks the tokens of an agent identity: who acts is an AI agent, made from a blueprint. A facet claim is a set
+// of numbers in any order, of which 11 is the agent's; the others are the real ones' too, to catch who compares strings.
 //
 // https://learn.microsoft.com/entra/agent-id/identity-platform/agent-token-claims
 func (s *Server) addAgent(claims map[string]any, app *Application) {
 	if app.AgentBlueprint.IsZero() {
 		return
 	}
-	claims["xms_act_fct"] = "11" // the actor is an agent identity
+	claims["xms_act_fct"] = "3 9 11"
 	if claims["scp"] == nil {
-		claims["xms_sub_fct"] = "11" // so is the subject
+		claims["xms_sub_fct"] = "9 3 11" // the agent acts for itself
 	}
 	claims["xms_par_app_azp"] = app.AgentBlueprint.String()
 }

@@ -55,6 +55,7 @@ func TestRedeemCode(t *testing.T) {
 		client: client(ContosoWebClient), redirectURI: "http://localhost:5000", scope: "api://" + ContosoAPI + "/execute openid profile offline_access", nonce: "n1",
 		challenge: base64.RawURLEncoding.EncodeToString(digest[:]), method: "S256", platform: platformPublic, session: session{person: object(Alice)},
 	}
+	s := newServer(t, Config{})
 	for _, test := range []struct {
 		desc   string
 		code   func(*authCode)
@@ -78,7 +79,7 @@ func TestRedeemCode(t *testing.T) {
 		{desc: "somebody who is disabled meanwhile", code: func(a *authCode) { a.session.person = object(Erin) }, want: 50057},
 	} {
 		t.Run(test.desc, func(t *testing.T) {
-			s := newServer(t, Config{})
+			s.Reset()
 			code := good
 			if test.code != nil {
 				test.code(&code)

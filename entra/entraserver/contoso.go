@@ -31,6 +31,8 @@ const (
 	ContosoAPI       = "a9100000-0000-4000-8000-000000000001" // the MCP server
 	ContosoWebClient = "c11e4700-0000-4000-8000-000000000002" // public: the command line client
 	ContosoWebAgent  = "a6e47000-0000-4000-8000-000000000003" // confidential: the web-based agent
+	ContosoAgent     = "a6e47000-0000-4000-8000-0000000000a1" // an agent identity (Entra Agent ID): its tokens say that an agent acts
+	ContosoBlueprint = "a6e47000-0000-4000-8000-0000000000b1" // what that agent was made from
 	ContosoOther     = "07e40000-0000-4000-8000-000000000004" // confidential, with no permission to anything: for refusals
 
 	ContosoIdentity       = "1de47000-0000-4000-8000-000000000005" // the client id of a managed identity, federated to the API
@@ -85,7 +87,7 @@ func addContosoPeople(d *Directory) error {
 
 func addContosoApps(d *Directory) error {
 	var errs []error
-	for i, a := range []*Application{contosoAPI(), contosoWebClient(), contosoWebAgent(), contosoOther(), searchService(), microsoftGraph()} {
+	for i, a := range []*Application{contosoAPI(), contosoWebClient(), contosoWebAgent(), contosoOther(), searchService(), microsoftGraph(), contosoAgent()} {
 		a.ID = object(fmt.Sprintf("0b7ec700-0000-4000-8000-%012x", i+1))
 		a.Created = time.Date(2026, time.January, 5, 9, 0, 0, 0, time.UTC)
 		if a.SignInAudience == "" {
@@ -115,6 +117,7 @@ func contosoAPI() *Application {
 			PreAuthorized: []PreAuthorized{
 				{client(ContosoWebClient), []string{ExecuteScope}},
 				{client(ContosoWebAgent), []string{ExecuteScope}},
+				{client(ContosoAgent), []string{ExecuteScope}},
 			},
 			KnownClientApplications: []identity.ClientID{client(ContosoWebClient)},
 		},
@@ -148,6 +151,14 @@ func contosoWebAgent() *Application {
 		Web:                    Web{RedirectURIs: []string{"http://localhost:8080/auth/callback", "http://127.0.0.1:8080/auth/callback"}},
 		RequiredResourceAccess: []RequiredResourceAccess{{client(ContosoAPI), []ResourceAccess{{ExecuteScope, "Scope"}}}},
 		PasswordCredentials:    []PasswordCredential{newPassword()},
+	}
+}
+
+func contosoAgent() *Application {
+	return &Application{
+		AppID: client(ContosoAgent), DisplayName: "mcp-agent-identity", AgentBlueprint: client(ContosoBlueprint),
+		Web:                 Web{RedirectURIs: []string{"http://localhost:8095/callback"}},
+		PasswordCredentials: []PasswordCredential{newPassword()},
 	}
 }
 
