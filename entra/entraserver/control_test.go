@@ -24,7 +24,7 @@ func control(t *testing.T, s *Server, method, path, body string) *httptest.Respo
 	return w
 }
 
-func startDevice(t *testing.T, s *Server, form url.Values) map[string]any {
+func requestDeviceCode(t *testing.T, s *Server, form url.Values) map[string]any {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/CONTOSO.example/OAuth2/V2.0/DeviceCode", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
@@ -40,7 +40,7 @@ func startDevice(t *testing.T, s *Server, form url.Values) map[string]any {
 func TestDeviceCodeByControl(t *testing.T) {
 	s := newServer(t, Config{SlowDown: true})
 	start := func() (user string, poll url.Values) {
-		body := startDevice(t, s, url.Values{clientID: {ContosoWebClient}, "scope": {apiExecute + " openid profile offline_access"}})
+		body := requestDeviceCode(t, s, url.Values{clientID: {ContosoWebClient}, "scope": {apiExecute + " openid profile offline_access"}})
 		if body["expires_in"] != 900.0 || body["interval"] != 5.0 || body["verification_uri"] != "https://localhost:8443/devicelogin" {
 			t.Fatalf("device code: %v", body)
 		}

@@ -101,12 +101,20 @@ func (s *Server) jwks(w http.ResponseWriter, c *call, version int) error {
 			issuer = c.authority.issuer(2, c.tenant.id.String())
 		}
 	}
+	published, err := s.keys.published()
+	if err != nil {
+		return err
+	}
+	personal, err := s.keys.consumers.get()
+	if err != nil {
+		return err
+	}
 	var keys []jwk
-	for _, key := range s.keys.published() {
+	for _, key := range published {
 		keys = append(keys, key.public(issuer))
 	}
 	s.openToPages(w)
-	writeJSON(w, http.StatusOK, map[string]any{"keys": append(keys, s.keys.consumers.public(consumers))})
+	writeJSON(w, http.StatusOK, map[string]any{"keys": append(keys, personal.public(consumers))})
 	return nil
 }
 

@@ -70,7 +70,11 @@ func TestRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, next := ring.signer(), ring.published()[1]
+	first := ring.signer()
+	next, err := ring.nextKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := ring.rotate(false); err != nil {
 		t.Fatal(err)
 	}

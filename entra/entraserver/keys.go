@@ -25,31 +25,47 @@ type signingKey struct {
 
 // keyring holds the key that signs, the one that will sign after it, the one that signed before it, and one of the
 // tenant of personal accounts, whose tokens nobody here should accept. Who ignores a key's issuer is caught by it.
+// Making a key takes long: those that only show are made when somebody looks.
 type keyring struct {
-	mu                       sync.RWMutex
-	current, next, consumers *signingKey
-	retired                  *signingKey // nil before the first rotation
-	now                      time.Time
+	mu        sync.RWMutex
+	current   *signingKey
+	retired   *signingKey // nil before the first rotation
+	next      *lazyKey
+	consumers *lazyKey
+	now       time.Time
 }
 
 // keyBits is the size of Entra's keys.
 const keyBits = 2048
 
 func newKeyring(now time.Time) (*keyring, error) {
-	ring := &keyring{now: now}
-	var wait sync.WaitGroup
-	slots := []**signingKey{&ring.current, &ring.next, &ring.consumers}
-	errs := make([]error, len(slots))
-	for i, slot := range slots {
-		wait.Go(func() { *slot, errs[i] = newSigningKey(now) })
+	current, err := newSigningKey(now)
+	return &keyring{current: current, next: &lazyKey{now: now}, consumers: &lazyKey{now: now}, now: now}, err
+}
+
+// lazyKey is made at its first use.
+type lazyKey struct {
+	now time.Time
+	mu  sync.Mutex
+	key *signingKey
+}
+
+func (l *lazyKey) get() (*signingKey, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.key != nil {
+		return l.key, nil
 	}
-	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return ring, nil
+	key, err := newSigningKey(l.now)
+	l.key = key
+	return key, err
+}
+
+// peek returns nil for a key that was not made yet: nothing can be signed with it.
+func (l *lazyKey) peek() *signingKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.key
 }
 
 func newSigningKey(now time.Time) (*signingKey, error) {
@@ -74,26 +90,22 @@ func newSigningKey(now time.Time) (*signingKey, error) {
 	return &signingKey{private, base64.RawURLEncoding.EncodeToString(thumbprint[:]), der}, nil
 }
 
-// rotate puts the next key in use, which clients have seen already, and keeps the old one published for a while. With
-// revoke, a key that nobody has seen takes over and all others vanish at once: what an emergency looks like.
+// rotate puts the next key in use, which clients may have seen already, and keeps the old one published for a while.
+// With revoke, a key that nobody has seen takes over and all others vanish at once: what an emergency looks like.
 func (k *keyring) rotate(revoke bool) error {
-	fresh, err := newSigningKey(k.now)
-	if err != nil {
-		return err
-	}
-	var next *signingKey
-	if revoke {
-		if next, err = newSigningKey(k.now); err != nil {
-			return err
-		}
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if revoke {
-		k.retired, k.current, k.next = nil, fresh, next
-		return nil
+		k.next = &lazyKey{now: k.now}
 	}
-	k.retired, k.current, k.next = k.current, k.next, fresh
+	key, err := k.next.get()
+	if err != nil {
+		return err
+	}
+	k.retired, k.current, k.next = k.current, key, &lazyKey{now: k.now}
+	if revoke {
+		k.retired = nil
+	}
 	return nil
 }
 
@@ -104,21 +116,34 @@ func (k *keyring) signer() *signingKey {
 	return k.current
 }
 
-// published returns the tenant's keys: the one in use first.
-func (k *keyring) published() []*signingKey {
+// nextKey returns the key that will sign after the next rotation.
+func (k *keyring) nextKey() (*signingKey, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	keys := []*signingKey{k.current, k.next}
+	return k.next.get()
+}
+
+// published returns the tenant's keys: the one in use, the next, and the one before if there was one.
+func (k *keyring) published() ([]*signingKey, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	next, err := k.next.get()
+	if err != nil {
+		return nil, err
+	}
+	keys := []*signingKey{k.current, next}
 	if k.retired != nil {
 		keys = append(keys, k.retired)
 	}
-	return keys
+	return keys, nil
 }
 
 // find returns the tenant's published key of that id, or nil.
 func (k *keyring) find(kid string) *signingKey {
-	for _, key := range k.published() {
-		if key.kid == kid {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, key := range []*signingKey{k.current, k.next.peek(), k.retired} {
+		if key != nil && key.kid == kid {
 			return key
 		}
 	}

@@ -42,9 +42,9 @@ func (s *Server) signingKeyFor(name string) (*signingKey, error) {
 	case "", "current", "none":
 		return s.keys.signer(), nil
 	case "next":
-		return s.keys.published()[1], nil
+		return s.keys.nextKey()
 	case "consumers":
-		return s.keys.consumers, nil
+		return s.keys.consumers.get()
 	case "unknown":
 		return newSigningKey(s.now())
 	default:
