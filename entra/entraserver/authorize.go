@@ -52,7 +52,8 @@ func (s *Server) authorize(w http.ResponseWriter, c *call) error {
 	}
 	b := s.readBrowser(c)
 	s.writeBrowser(w, b)
-	return s.signInStep(w, c, &b, flow{Kind: flowAuthorize, Tenant: c.tenant.segment, Params: params}, nil)
+	v := &visit{Server: s, w: w, c: c, b: &b, f: flow{Kind: flowAuthorize, Tenant: c.tenant.segment, Params: params}}
+	return v.walk()
 }
 
 // understand checks a request in two parts. Until the redirect URI is known to be the client's, an error is for the

@@ -41,7 +41,8 @@ func (s *Server) login(w http.ResponseWriter, c *call) error {
 	if f.Kind == flowDevice && form.Get("user_code") != "" {
 		f.UserCode = form.Get("user_code")
 	}
-	return s.signInStep(w, c, &b, f, form)
+	v := &visit{Server: s, w: w, c: c, b: &b, f: f, form: form}
+	return v.walk()
 }
 
 // request is what a flow is about: a request to /authorize or a device code.
@@ -50,30 +51,43 @@ type request struct {
 	device *deviceFlow
 }
 
-// signInStep applies the form of the last page, which may be nil, and goes on.
-func (s *Server) signInStep(w http.ResponseWriter, c *call, b *browser, f flow, form url.Values) error {
-	r, err := s.requestOf(c, f)
-	if err != nil {
-		return s.turnAway(w, c, b, f, r, err)
+// visit is one request of a browser on this walk.
+type visit struct {
+	*Server
+	w    http.ResponseWriter
+	c    *call
+	b    *browser
+	f    flow
+	r    *request   // nil when there is none that could be understood
+	form url.Values // of the last page; nil at the beginning
+}
+
+// sealed is the flow as the next page carries it.
+func (s *visit) sealed() string { return s.sealFlow(s.c, *s.b, s.f) }
+
+// walk applies the form of the last page and goes on.
+func (s *visit) walk() (err error) {
+	if s.r, err = s.requestOf(s.c, s.f); err != nil {
+		return s.turnAway(err)
 	}
-	if form.Get("cancel") != "" {
-		return s.turnAway(w, c, b, f, r, refuse(65004))
+	if s.form.Get("cancel") != "" {
+		return s.turnAway(refuse(65004))
 	}
-	f.Another = f.Another || form.Get("another") != ""
-	if form.Get("another") != "" {
-		f.Person, f.Fresh, f.Agreed = identity.ObjectID{}, false, false
+	s.f.Another = s.f.Another || s.form.Get("another") != ""
+	if s.form.Get("another") != "" {
+		s.f.Person, s.f.Fresh, s.f.Agreed = identity.ObjectID{}, false, false
 	}
-	if problem := s.identify(w, b, &f, form); problem != nil {
-		return s.choosePage(w, c, b, f, r, problem)
+	if problem := s.identify(); problem != nil {
+		return s.choosePage(problem)
 	}
-	person, sess, ok := s.whoIsIt(b, &f, r)
+	person, sess, ok := s.whoIsIt()
 	if !ok {
-		if r.prompt == "none" {
-			return s.turnAway(w, c, b, f, r, refuse(50058))
+		if s.r.prompt == "none" {
+			return s.turnAway(refuse(50058))
 		}
-		return s.choosePage(w, c, b, f, r, nil)
+		return s.choosePage(nil)
 	}
-	return s.afterSignIn(w, c, b, f, r, form, person, sess)
+	return s.afterSignIn(person, sess)
 }
 
 // requestOf understands a flow's request anew.
@@ -101,89 +115,89 @@ func (s *Server) requestOf(c *call, f flow) (*request, error) {
 }
 
 // identify applies a click on a person, on an account, or a name with a password. An error is shown on the page.
-func (s *Server) identify(w http.ResponseWriter, b *browser, f *flow, form url.Values) error {
-	if id := form.Get("session"); id != "" {
-		if one, ok := b.session(object(id)); ok {
-			f.Person, f.Another = one.person, false
+func (s *visit) identify() error {
+	if id := s.form.Get("session"); id != "" {
+		if one, ok := s.b.session(object(id)); ok {
+			s.f.Person, s.f.Another = one.person, false
 		}
 		return nil
 	}
 	var person *Person
 	switch {
-	case form.Get("person") != "":
-		person = s.dir.Person(object(form.Get("person")))
+	case s.form.Get("person") != "":
+		person = s.dir.Person(object(s.form.Get("person")))
 		if err := s.checkPerson(person); err != nil {
 			return err
 		}
-	case form.Has("login"):
+	case s.form.Has("login"):
 		var err error
-		if person, err = s.authenticate(form.Get("login"), form.Get("passwd")); err != nil {
+		if person, err = s.authenticate(s.form.Get("login"), s.form.Get("passwd")); err != nil {
 			return err
 		}
 	default:
 		return nil
 	}
-	f.Person, f.Fresh, f.Another = person.ID, true, false
+	s.f.Person, s.f.Fresh, s.f.Another = person.ID, true, false
 	sess := s.signIn(person, needs{}, false)
 	sess.serial = sess.origin // the cookie ages from now on
-	b.remember(sess)
-	s.writeBrowser(w, *b)
+	s.b.remember(sess)
+	s.writeBrowser(s.w, *s.b)
 	return nil
 }
 
 // whoIsIt picks the account: the one of this flow, the one that login_hint names, or the only one that is signed in.
 // With prompt=login a person has to prove anew who she is.
-func (s *Server) whoIsIt(b *browser, f *flow, r *request) (*Person, session, bool) {
-	if f.Another {
+func (s *visit) whoIsIt() (*Person, session, bool) {
+	if s.f.Another {
 		return nil, session{}, false
 	}
-	picked := f.Person
+	picked := s.f.Person
 	if picked.IsZero() {
-		hint := s.dir.FindPerson(orElse(r.params.Get("login_hint"), "\x00"))
+		hint := s.dir.FindPerson(orElse(s.r.params.Get("login_hint"), "\x00"))
 		switch {
-		case r.prompt == "login" || r.prompt == "select_account":
+		case s.r.prompt == "login" || s.r.prompt == "select_account":
 		case hint != nil:
 			picked = hint.ID
-		case len(b.sessions) == 1 && r.params.Get("login_hint") == "" && r.device == nil:
-			picked = b.sessions[0].person
+		case len(s.b.sessions) == 1 && s.r.params.Get("login_hint") == "" && s.r.device == nil:
+			picked = s.b.sessions[0].person
 		}
 	}
-	one, ok := b.session(picked)
-	if !ok || r.prompt == "login" && !f.Fresh {
+	one, ok := s.b.session(picked)
+	if !ok || s.r.prompt == "login" && !s.f.Fresh {
 		return nil, session{}, false
 	}
-	f.Person = picked
+	s.f.Person = picked
 	return s.dir.Person(picked), one, true
 }
 
 // afterSignIn checks policies, claims and consent.
-func (s *Server) afterSignIn(w http.ResponseWriter, c *call, b *browser, f flow, r *request, form url.Values, person *Person, sess session) error {
-	need, err := s.signInNeeds(person, r.client, r.want, r.claims, sess.device)
+func (s *visit) afterSignIn(person *Person, sess session) error {
+	need, err := s.signInNeeds(person, s.r.client, s.r.want, s.r.claims, sess.device)
 	if err != nil {
-		return s.turnAway(w, c, b, f, r, err)
+		return s.turnAway(err)
 	}
-	if form.Get("mfa") == "denied" {
-		return s.turnAway(w, c, b, f, r, refuse(500121))
+	if s.form.Get("mfa") == "denied" {
+		return s.turnAway(refuse(500121))
 	}
-	if form.Get("mfa") == "approved" {
+	if s.form.Get("mfa") == "approved" {
 		sess.mfa = true
 		sess.contexts = append(slices.Clone(sess.contexts), need.contexts...)
 		slices.Sort(sess.contexts)
 		sess.contexts = slices.Compact(sess.contexts)
-		b.remember(sess)
-		s.writeBrowser(w, *b)
+		s.b.remember(sess)
+		s.writeBrowser(s.w, *s.b)
 	}
 	if need.mfa && !sess.mfa || !containsAll(sess.contexts, need.contexts) {
-		return s.mfaPage(w, c, b, f, r, person)
+		return s.mfaPage(person)
 	}
-	if err = s.checkSession(c, sess, r.client, r.want.resource, r.claims); err != nil {
-		if e, ok := errors.AsType[*entra.Error](err); ok && e.Number() == 70043 && r.prompt != "none" && !f.Fresh {
-			f.Another = true // the sign-in is too old for a policy: once more
-			return s.choosePage(w, c, b, f, r, nil)
+	if err = s.checkSession(s.c, sess, s.r.client, s.r.want.resource, s.r.claims); err != nil {
+		if e, ok := errors.AsType[*entra.Error](err); ok && e.Number() == 70043 && s.r.prompt != "none" && !s.f.Fresh {
+			s.f.Another = true // the sign-in is too old for a policy: once more
+			return s.choosePage(nil)
 		}
-		return s.turnAway(w, c, b, f, r, err)
+		return s.turnAway(err)
 	}
-	return s.afterPolicies(w, c, b, f, r, form, person, sess)
+	return s.afterPolicies(person, sess)
 }
 
 func containsAll(have, want []byte) bool {
@@ -191,46 +205,46 @@ func containsAll(have, want []byte) bool {
 }
 
 // afterPolicies asks for consent, records it, and finishes.
-func (s *Server) afterPolicies(w http.ResponseWriter, c *call, b *browser, f flow, r *request, form url.Values, person *Person, sess session) error {
-	missing, _ := s.missingConsent(r.client, r.want, person.ID)
-	if r.prompt == "consent" && !f.Agreed {
-		missing = r.want.names
-		if r.want.all {
-			missing = registered(r.client, r.want.resource)
+func (s *visit) afterPolicies(person *Person, sess session) error {
+	missing, _ := s.missingConsent(s.r.client, s.r.want, person.ID)
+	if s.r.prompt == "consent" && !s.f.Agreed {
+		missing = s.r.want.names
+		if s.r.want.all {
+			missing = registered(s.r.client, s.r.want.resource)
 		}
 	}
 	if len(missing) > 0 {
-		asked := s.permissions(r, missing)
-		switch form.Get("consent") {
+		asked := s.permissions(missing)
+		switch s.form.Get("consent") {
 		case "no":
-			return s.turnAway(w, c, b, f, r, refuse(65004))
+			return s.turnAway(refuse(65004))
 		case "yes":
-			if needsAdministrator(r, asked) && !person.IsAdministrator() {
-				return s.consentPage(w, c, b, f, r, person, asked)
+			if needsAdministrator(s.r, asked) && !person.IsAdministrator() {
+				return s.consentPage(person, asked)
 			}
-			if err := s.giveConsent(r.client, r.want.resource, person, form.Get("everybody") != "", missing); err != nil {
+			if err := s.giveConsent(s.r.client, s.r.want.resource, person, s.form.Get("everybody") != "", missing); err != nil {
 				return fmt.Errorf("record consent: %w", err)
 			}
-			f.Agreed = true
+			s.f.Agreed = true
 		default:
-			return s.consentPage(w, c, b, f, r, person, asked)
+			return s.consentPage(person, asked)
 		}
 	}
-	if r.device != nil {
-		return s.confirmDevice(w, c, b, f, r, form, person, sess)
+	if s.r.device != nil {
+		return s.confirmDevice(person, sess)
 	}
-	return s.finish(w, c, r.authorization, person, sess)
+	return s.finish(s.w, s.c, s.r.authorization, person, sess)
 }
 
 // permissions describes what is asked for in the words of the resource.
-func (s *Server) permissions(r *request, names []string) []permission {
+func (s *visit) permissions(names []string) []permission {
 	if slices.Contains(names, ".default") {
-		names = registered(r.client, r.want.resource)
+		names = registered(s.r.client, s.r.want.resource)
 	}
 	var out []permission
 	for _, name := range names {
-		p := permission{Title: name, Scope: r.want.prefix + "/" + name}
-		if scope, ok := r.want.resource.Scope(name); ok {
+		p := permission{Title: name, Scope: s.r.want.prefix + "/" + name}
+		if scope, ok := s.r.want.resource.Scope(name); ok {
 			p.Title = orElse(orElse(scope.UserConsentDisplayName, scope.AdminConsentDisplayName), name)
 			p.Description = orElse(scope.UserConsentDescription, scope.AdminConsentDescription)
 		}
@@ -248,44 +262,42 @@ func needsAdministrator(r *request, asked []permission) bool {
 }
 
 // turnAway tells the application, where it can be told and may know, else the person.
-func (s *Server) turnAway(w http.ResponseWriter, c *call, b *browser, f flow, r *request, err error) error {
+func (s *visit) turnAway(err error) error {
 	e, ok := errors.AsType[*entra.Error](err)
 	if !ok {
 		return err
 	}
-	c.record.Outcome = e.Error()
+	s.c.record.Outcome = e.Error()
 	n := e.Number()
 	policy := n == 53003 || n == 53000 || n == 50105 || n == 50057 || n == 70043
 	switch {
-	case r != nil && r.device != nil:
-		return s.deviceTrouble(w, c, b, f, e, policy)
-	case r == nil && f.Kind == flowDevice:
-		return s.codePage(w, c, b, f, e.Description)
-	case r == nil || r.redirect == "":
-		s.troublePage(w, c, e, view{})
+	case s.r != nil && s.r.device != nil:
+		return s.deviceTrouble(e, policy)
+	case s.r == nil && s.f.Kind == flowDevice:
+		return s.codePage(e.Description)
+	case s.r == nil || s.r.redirect == "":
+		s.troublePage(s.w, s.c, e, view{})
 		return nil
-	case policy && r.prompt != "none":
-		s.troublePage(w, c, e, view{Flow: s.sealFlow(c, *b, f), Action: s.loginPath(c), Return: true})
+	case policy && s.r.prompt != "none":
+		s.troublePage(s.w, s.c, e, view{Flow: s.sealed(), Action: loginPath(s.c), Return: true})
 		return nil
 	default:
-		return s.answerError(w, c, r.authorization, e)
+		return s.answerError(s.w, s.c, s.r.authorization, e)
 	}
 }
-
-func (s *Server) loginPath(c *call) string { return "/" + c.tenant.segment + "/login" }
 
 // samplePeople is how many people the page offers by name.
 const samplePeople = 12
 
 // choosePage offers accounts that are signed in, else people.
-func (s *Server) choosePage(w http.ResponseWriter, c *call, b *browser, f flow, r *request, problem error) error {
-	v := view{Title: "Sign in", App: r.client.DisplayName, Flow: s.sealFlow(c, *b, f), Action: s.loginPath(c), Hint: r.params.Get("login_hint")}
+func (s *visit) choosePage(problem error) error {
+	v := view{Title: "Sign in", App: s.r.client.DisplayName, Flow: s.sealed(), Action: loginPath(s.c), Hint: s.r.params.Get("login_hint")}
 	if e, ok := errors.AsType[*entra.Error](problem); ok {
 		v.Problem = e.Description
-		c.record.Outcome = e.Error()
+		s.c.record.Outcome = e.Error()
 	}
-	if !f.Another && r.prompt != "login" && problem == nil {
-		for _, one := range b.sessions {
+	if !s.f.Another && s.r.prompt != "login" && problem == nil {
+		for _, one := range s.b.sessions {
 			if p := s.dir.Person(one.person); p != nil {
 				v.Signed = append(v.Signed, s.faceOf(p))
 			}
@@ -298,21 +310,21 @@ func (s *Server) choosePage(w http.ResponseWriter, c *call, b *browser, f flow, 
 		}
 	}
 	v.More = len(people) - len(v.People)
-	return s.render(w, c, http.StatusOK, "choose", v)
+	return s.render(s.w, s.c, http.StatusOK, "choose", v)
 }
 
-func (s *Server) mfaPage(w http.ResponseWriter, c *call, b *browser, f flow, r *request, person *Person) error {
-	if r.prompt == "none" {
-		return s.turnAway(w, c, b, f, r, silentMFA(r))
+func (s *visit) mfaPage(person *Person) error {
+	if s.r.prompt == "none" {
+		return s.turnAway(silentMFA(s.r))
 	}
 	n, err := rand.Int(rand.Reader, big.NewInt(90))
 	if err != nil {
 		return fmt.Errorf("number: %w", err)
 	}
 	who := s.faceOf(person)
-	return s.render(w, c, http.StatusOK, "mfa", view{
-		Title: "Approve the sign-in", Flow: s.sealFlow(c, *b, f), Action: s.loginPath(c), Person: &who, Number: strconv.FormatInt(n.Int64()+10, 10),
-		Why: "A policy of your organization, or what " + r.client.DisplayName + " asks for, needs a second proof that it is you.",
+	return s.render(s.w, s.c, http.StatusOK, "mfa", view{
+		Title: "Approve the sign-in", Flow: s.sealed(), Action: loginPath(s.c), Person: &who, Number: strconv.FormatInt(n.Int64()+10, 10),
+		Why: "A policy of your organization, or what " + s.r.client.DisplayName + " asks for, needs a second proof that it is you.",
 	})
 }
 
@@ -323,15 +335,15 @@ func silentMFA(r *request) error {
 	return e
 }
 
-func (s *Server) consentPage(w http.ResponseWriter, c *call, b *browser, f flow, r *request, person *Person, asked []permission) error {
-	if r.prompt == "none" || len(asked) == 0 {
-		e := refuse(65001, r.client.AppID, r.client.DisplayName)
+func (s *visit) consentPage(person *Person, asked []permission) error {
+	if s.r.prompt == "none" || len(asked) == 0 {
+		e := refuse(65001, s.r.client.AppID, s.r.client.DisplayName)
 		e.Code = "consent_required"
-		return s.turnAway(w, c, b, f, r, e)
+		return s.turnAway(e)
 	}
 	who := s.faceOf(person)
-	return s.render(w, c, http.StatusOK, "consent", view{
-		Title: "Permissions requested", App: r.client.DisplayName, Flow: s.sealFlow(c, *b, f), Action: s.loginPath(c), Person: &who, Permissions: asked,
-		Admin: person.IsAdministrator(), NeedsAdmin: needsAdministrator(r, asked) && !person.IsAdministrator(),
+	return s.render(s.w, s.c, http.StatusOK, "consent", view{
+		Title: "Permissions requested", App: s.r.client.DisplayName, Flow: s.sealed(), Action: loginPath(s.c), Person: &who, Permissions: asked,
+		Admin: person.IsAdministrator(), NeedsAdmin: needsAdministrator(s.r, asked) && !person.IsAdministrator(),
 	})
 }

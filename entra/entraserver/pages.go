@@ -96,7 +96,7 @@ func (s *Server) faceOf(p *Person) face {
 		if g := s.dir.Group(groups[0]); g != nil {
 			f.Note = g.Name
 		}
-	} else {
+	} else if len(groups) > 1 {
 		f.Note = fmt.Sprintf("%d groups", len(groups))
 	}
 	return f

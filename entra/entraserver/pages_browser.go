@@ -153,3 +153,6 @@ func sameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Scheme == "https" && strings.EqualFold(u.Host, host)
 }
+
+// loginPath is where the forms of all pages go.
+func loginPath(c *call) string { return "/" + c.tenant.segment + "/login" }

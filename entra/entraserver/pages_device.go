@@ -3,7 +3,6 @@ package entraserver
 import (
 	"net"
 	"net/http"
-	"net/url"
 
 	"github.com/onbehalf/onbehalf/entra"
 )
@@ -14,61 +13,67 @@ import (
 func (s *Server) deviceLogin(w http.ResponseWriter, c *call) error {
 	b := s.readBrowser(c)
 	s.writeBrowser(w, b)
-	f := flow{Kind: flowDevice, Tenant: c.tenant.segment}
-	return s.codeForm(w, c, &b, f, orElse(c.URL.Query().Get("otc"), c.URL.Query().Get("user_code")), "")
+	v := &visit{Server: s, w: w, c: c, b: &b, f: flow{Kind: flowDevice, Tenant: c.tenant.segment}}
+	v.f.UserCode = orElse(c.URL.Query().Get("otc"), c.URL.Query().Get("user_code"))
+	return v.codePage("")
 }
 
-// codePage asks for the code again.
-func (s *Server) codePage(w http.ResponseWriter, c *call, b *browser, f flow, problem string) error {
-	typed := f.UserCode
-	f.UserCode = ""
-	return s.codeForm(w, c, b, f, typed, problem)
-}
-
-func (s *Server) codeForm(w http.ResponseWriter, c *call, b *browser, f flow, code, problem string) error {
+// codePage asks for the code, with what was typed last.
+func (s *visit) codePage(problem string) error {
 	const longest = 20
-	return s.render(w, c, http.StatusOK, "code", view{Title: "Enter the code", Flow: s.sealFlow(c, *b, f), Action: s.loginPath(c), Code: clipText(code, longest), Problem: problem})
+	typed := clipText(s.f.UserCode, longest)
+	s.f.UserCode = ""
+	return s.render(s.w, s.c, http.StatusOK, "code", view{Title: "Enter the code", Flow: s.sealed(), Action: loginPath(s.c), Code: typed, Problem: problem})
 }
 
 // confirmDevice shows which application gets the sign-in, and who asked for it: the one defence against a code that
 // somebody else has sent.
-func (s *Server) confirmDevice(w http.ResponseWriter, c *call, b *browser, f flow, r *request, form url.Values, person *Person, sess session) error {
+func (s *visit) confirmDevice(person *Person, sess session) error {
 	who := s.faceOf(person)
-	switch form.Get("device") {
+	switch s.form.Get("device") {
 	case "yes":
-		if err := s.settleDevice(c, f.UserCode, &sess); err != nil {
-			return s.turnAway(w, c, b, f, nil, err)
+		if err := s.settleDevice(s.c, s.f.UserCode, &sess); err != nil {
+			s.r = nil
+			return s.turnAway(err)
 		}
-		c.record.Outcome = "approved"
-		return s.render(w, c, http.StatusOK, "done", view{Title: "You’re signed in", Text: "You have signed in to " + r.client.DisplayName + " on your device.", Good: true, Person: &who})
+		s.c.record.Outcome = "approved"
+		return s.render(s.w, s.c, http.StatusOK, "done", view{
+			Title: "You’re signed in", Text: "You have signed in to " + s.r.client.DisplayName + " on your device.", Good: true, Person: &who,
+		})
 	case "no":
-		return s.deviceTrouble(w, c, b, f, refuse(65004), false)
+		return s.deviceTrouble(refuse(65004), false)
 	}
-	from := r.device.from
-	if host, _, err := net.SplitHostPort(from); err == nil {
-		from = host
+	names := s.r.want.names
+	if s.r.want.all {
+		names = registered(s.r.client, s.r.want.resource)
 	}
-	if ip := net.ParseIP(from); ip != nil && ip.IsLoopback() {
-		from = "this machine (" + from + ")"
-	}
-	names := r.want.names
-	if r.want.all {
-		names = registered(r.client, r.want.resource)
-	}
-	return s.render(w, c, http.StatusOK, "confirm", view{
-		Title: "Are you trying to sign in?", App: r.client.DisplayName, Flow: s.sealFlow(c, *b, f), Action: s.loginPath(c),
-		Person: &who, From: from, Permissions: s.permissions(r, names),
+	return s.render(s.w, s.c, http.StatusOK, "confirm", view{
+		Title: "Are you trying to sign in?", App: s.r.client.DisplayName, Flow: s.sealed(), Action: loginPath(s.c),
+		Person: &who, From: origin(s.r.device.from), Permissions: s.permissions(names),
 	})
 }
 
+// origin words an address for people.
+func origin(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return "this machine (" + host + ")"
+	}
+	return host
+}
+
 // deviceTrouble ends a device's sign-in; a policy leaves the code open, so that somebody else can use it.
-func (s *Server) deviceTrouble(w http.ResponseWriter, c *call, b *browser, f flow, e *entra.Error, policy bool) error {
+func (s *visit) deviceTrouble(e *entra.Error, policy bool) error {
 	if policy {
-		s.troublePage(w, c, e, view{Flow: s.sealFlow(c, *b, f), Action: s.loginPath(c)})
+		s.troublePage(s.w, s.c, e, view{Flow: s.sealed(), Action: loginPath(s.c)})
 		return nil
 	}
-	if err := s.settleDevice(c, f.UserCode, nil); err != nil {
-		return s.turnAway(w, c, b, f, nil, err)
+	if err := s.settleDevice(s.c, s.f.UserCode, nil); err != nil {
+		s.r = nil
+		return s.turnAway(err)
 	}
-	return s.render(w, c, http.StatusOK, "done", view{Title: "Not signed in", Text: "The sign-in was cancelled, and the device has been told."})
+	return s.render(s.w, s.c, http.StatusOK, "done", view{Title: "Not signed in", Text: "The sign-in was cancelled, and the device has been told."})
 }

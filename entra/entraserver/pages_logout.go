@@ -34,7 +34,7 @@ func (s *Server) logout(w http.ResponseWriter, c *call) error {
 		return s.signedOut(w, c, &b, f)
 	}
 	if len(b.sessions) > 1 {
-		v := view{Title: "Sign out", Flow: s.sealFlow(c, b, f), Action: s.loginPath(c)}
+		v := view{Title: "Sign out", Flow: s.sealFlow(c, b, f), Action: loginPath(c)}
 		for _, one := range b.sessions {
 			v.Signed = append(v.Signed, s.faceOf(s.dir.Person(one.person)))
 		}
