@@ -59,6 +59,7 @@ type demo struct {
 	people   []person
 	out      *screen
 	now      func() time.Time
+	tamper   func() // tests change what is expected here
 }
 
 // Run shows the demonstration; unless Config.Once is set it then serves until the context ends. It closes the listeners
@@ -68,6 +69,11 @@ func Run(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
+	return d.run(ctx, server)
+}
+
+func (d *demo) run(ctx context.Context, server *serve.Server) error {
+	config := d.config
 	defer d.local.Close()
 	defer server.Close()
 	tls, err := d.local.TLS()
@@ -163,6 +169,9 @@ func (d *demo) show(ctx context.Context) error {
 	start := d.now()
 	if err := d.load(ctx); err != nil {
 		return err
+	}
+	if d.tamper != nil {
+		d.tamper()
 	}
 	if err := d.findPeople(ctx); err != nil {
 		return err

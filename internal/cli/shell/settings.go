@@ -81,7 +81,7 @@ func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
 	if s.envFile != "" {
 		values, err := readEnv(s.envFile)
 		if err != nil {
-			return nil, Hint(err, "--env wants a file of NAME=value lines, such as \"onbehalf local --write-env FILE\" writes")
+			return nil, Usage(Hint(err, "--env wants a file of NAME=value lines, such as \"onbehalf local --write-env FILE\" writes"))
 		}
 		add(s.envFile, values)
 	} else if trustWorkingDirectory {
