@@ -91,6 +91,7 @@ func (d *demo) run(ctx context.Context, server *serve.Server) error {
 	go func() { served <- httprun.Serve(serving, grace, endpoints...) }()
 
 	shown := d.show(serving)
+	d.client.CloseIdleConnections()
 	if config.Once || ctx.Err() != nil {
 		stop()
 	} else {

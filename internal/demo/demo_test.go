@@ -77,7 +77,10 @@ func TestDemoEndsWhenInterrupted(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, c) }()
 	select {
-	case <-ended:
+	case err := <-ended:
+		if err == nil {
+			t.Error("no error of a show that was interrupted")
+		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("still running")
 	}

@@ -38,6 +38,7 @@ type Local struct {
 	EntraURL, SearchURL string // without a trailing slash
 
 	ca        *localhost.CA
+	client    *http.Client // trusts the CA, for all in this process
 	entra     *entraserver.Server
 	engine    *searchengine.Engine
 	search    *searchserver.Server
@@ -54,7 +55,7 @@ func New(ctx context.Context, config Config) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{EntraURL: urlOf(config.Entra), SearchURL: urlOf(config.Search), ca: ca}
+	l := &Local{EntraURL: urlOf(config.Entra), SearchURL: urlOf(config.Search), ca: ca, client: ca.Client()}
 	if err := l.startEntra(config, now); err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (l *Local) startSearch(config Config, now func() time.Time) error {
 	}
 	l.search, err = searchserver.New(searchserver.Config{
 		URL: l.SearchURL, Engine: l.engine,
-		Authority: l.EntraURL + "/", Tenant: l.directory.Tenant().String(), HTTPClient: l.ca.Client(),
+		Authority: l.EntraURL + "/", Tenant: l.directory.Tenant().String(), HTTPClient: l.client,
 		Groups: groups,
 		Roles: map[string][]searchserver.Role{
 			entraserver.ContosoAPI: {searchserver.IndexDataReader}, entraserver.ContosoIdentity: {searchserver.IndexDataReader},
@@ -113,12 +114,12 @@ func (l *Local) groups() (func(ctx context.Context, oid string) ([]string, error
 	}
 	token, err := graph.ClientCredentials(graph.Credentials{
 		TokenURL: l.EntraURL + "/" + l.directory.Tenant().String() + "/oauth2/v2.0/token",
-		ClientID: app, Secret: l.directory.ClientSecret(app), HTTPClient: l.ca.Client(),
+		ClientID: app, Secret: l.directory.ClientSecret(app), HTTPClient: l.client,
 	})
 	if err != nil {
 		return nil, err
 	}
-	client, err := graph.New(graph.Config{Endpoint: l.EntraURL, HTTPClient: l.ca.Client(), Token: token})
+	client, err := graph.New(graph.Config{Endpoint: l.EntraURL, HTTPClient: l.client, Token: token})
 	if err != nil {
 		return nil, err
 	}
@@ -200,8 +201,9 @@ func (l *Local) SearchHandler() http.Handler { return l.search }
 // TLS returns the configuration of both listeners.
 func (l *Local) TLS() (*tls.Config, error) { return l.ca.ServerTLS() }
 
-// Client returns a client that trusts the local CA and no other.
-func (l *Local) Client() *http.Client { return l.ca.Client() }
+// Client returns the client that trusts the local CA and no other. All callers share it: before the services stop, its
+// idle connections should be closed, for which HTTP/2 otherwise waits.
+func (l *Local) Client() *http.Client { return l.client }
 
 // Entra gives access to the local Entra itself, for scenarios.
 func (l *Local) Entra() *entraserver.Server { return l.entra }
