@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
 )
 
 // token is a term of an analysed text.
@@ -16,6 +18,11 @@ type token struct {
 
 // analysis knows the analyzers and normalizers by name.
 type analysis struct{}
+
+// names tells package schema which analyzers and normalizers there are.
+func (a analysis) names() schema.Names {
+	return schema.Names{Analyzer: a.checkAnalyzer, Normalizer: a.checkNormalizer}
+}
 
 func (analysis) checkAnalyzer(name string) error {
 	switch name {

@@ -1,7 +1,6 @@
 package searchengine
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -19,20 +18,6 @@ type commit struct {
 	ops      []op
 	payloads [][]byte // a record for each batch that changes anything
 }
-
-// op is one change: a document to put, or a key to delete.
-type op struct {
-	key    string
-	doc    *document
-	record int   // of payloads
-	at     int64 // where in the record's payload the stored document lies
-}
-
-// The kinds of op in a record: the kind, the key with its length, and for a put the stored document with its length.
-const (
-	opPut    = 'P'
-	opDelete = 'D'
-)
 
 // stage works out what a batch changes, and the status of each action.
 func (c *commit) stage(p *pending) {
@@ -63,19 +48,11 @@ func (c *commit) prepareAgain(a *prepared) {
 // appendTo encodes the change at the end of a record, and notes where its document lies.
 func (o *op) appendTo(record []byte, number int) []byte {
 	o.record = number
-	kind := byte(opPut)
 	if o.doc == nil {
-		kind = opDelete
+		return appendDelete(record, o.key)
 	}
-	record = append(record, kind)
-	record = binary.AppendUvarint(record, uint64(len(o.key)))
-	record = append(record, o.key...)
-	if o.doc == nil {
-		return record
-	}
-	record = binary.AppendUvarint(record, uint64(len(o.doc.stored)))
-	o.at = int64(len(record))
-	return append(record, o.doc.stored...)
+	record, o.at = appendPut(record, o.key, o.doc.stored)
+	return record
 }
 
 func (c *commit) exists(key string) bool {

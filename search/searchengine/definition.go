@@ -41,7 +41,8 @@ func (e *Engine) Save(ctx context.Context, d *search.Definition, c Condition) (s
 	if err = ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	compiled, full, err := schema.Compile(d, e.names())
+	a := e.analysis()
+	compiled, full, err := schema.Compile(d, a.names())
 	if err != nil {
 		return nil, false, err
 	}
@@ -56,12 +57,14 @@ func (e *Engine) Save(ctx context.Context, d *search.Definition, c Condition) (s
 	}
 	full.ETag = e.nextETag()
 	if x == nil {
-		x = e.create(compiled, full)
+		if x, err = e.create(compiled, full, a); err != nil {
+			return nil, false, e.notStored(err)
+		}
 		e.indexes[d.Name] = x
 		return x.currentDefinition(), true, nil
 	}
-	if err = x.redefine(compiled, full); err != nil {
-		return nil, false, err
+	if err = x.redefine(compiled, full, a); err != nil {
+		return nil, false, e.notStored(err)
 	}
 	return x.currentDefinition(), false, nil
 }
@@ -71,23 +74,50 @@ func (e *Engine) Delete(ctx context.Context, name, ifMatch string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := e.findDefinition(name); err != nil {
+	x, err := e.forget(name, ifMatch)
+	if err != nil {
 		return err
+	}
+	if err := x.delete(); err != nil {
+		x.logger().WarnContext(ctx, "files of a deleted index are left; the next start removes them", slogError(err))
+	}
+	return nil
+}
+
+// forget takes an index out of the engine, for good.
+func (e *Engine) forget(name, ifMatch string) (*index, error) {
+	x, err := e.findDefinition(name)
+	if err != nil {
+		return nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	x := e.indexes[name]
+	if e.closed {
+		return nil, errClosed
+	}
+	if e.indexes[name] != x { // deleted, or even made anew, since
+		return nil, e.noDefinition(name)
+	}
 	if err := (Condition{IfMatch: ifMatch}).check(x); err != nil {
-		return err
+		return nil, err
 	}
-	if x == nil { // gone since
-		return nil
-	}
-	if err := x.drop(); err != nil {
-		return err
+	x.mu.RLock()
+	f := x.files
+	x.mu.RUnlock()
+	if err := f.forget(); err != nil {
+		return nil, e.notStored(err)
 	}
 	delete(e.indexes, name)
-	return nil
+	return x, nil
+}
+
+// notStored is the answer to a change of a definition that failed: what the service would say, or that the disk refused.
+func (e *Engine) notStored(err error) error {
+	if _, ok := errorAs(err); ok {
+		return err
+	}
+	e.config.Logger.Error("a definition could not be stored", slogError(err))
+	return &search.Error{Status: http.StatusServiceUnavailable, Message: "The change could not be stored: " + cause(err) + "."}
 }
 
 func (c Condition) check(x *index) error {

@@ -23,6 +23,8 @@ type document struct {
 	values []column.Value   // by top-level field
 	texts  []*inverted.Text // by searchable field
 	stored []byte           // see encodeStored
+
+	storedSize int // of what lies in the log
 }
 
 // Limits of the service on one document.
@@ -101,7 +103,8 @@ func (l *layout) read(key string, members map[string]json.RawMessage) (*document
 		return nil, unknownMember(members, l.schema.Fields)
 	}
 	// buf may have moved while it grew, which leaves earlier parts as they were.
-	return &document{key: key, values: values, texts: r.texts, stored: encodeStored(parts)}, r.refusal
+	stored := encodeStored(parts)
+	return &document{key: key, values: values, texts: r.texts, stored: stored, storedSize: len(stored)}, r.refusal
 }
 
 func unknownMember(members map[string]json.RawMessage, fields []*schema.Field) error {

@@ -13,6 +13,7 @@ package searchengine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -22,9 +23,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/inverted"
-	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
 )
 
 // Config says how an engine works. The zero Config is an engine in memory.
@@ -52,6 +54,11 @@ type Engine struct {
 	visible *permissionCache
 	fuzzy   inverted.Fuzzy
 
+	snapshotEvery int64
+	compactFrom   int
+
+	lock *flock.Flock // of the folder; nil in memory
+
 	mu      sync.RWMutex
 	closed  bool
 	indexes map[string]*index
@@ -74,19 +81,43 @@ func Open(c Config) (*Engine, error) {
 	if c.PermissionCacheBytes == 0 {
 		c.PermissionCacheBytes = 64 << 20
 	}
-	return &Engine{
+	e := &Engine{
 		config: c, indexes: map[string]*index{},
 		slots:   make(chan struct{}, runtime.GOMAXPROCS(0)),
 		visible: newPermissionCache(c.PermissionCacheBytes),
-	}, nil
+
+		snapshotEvery: snapshotEvery, compactFrom: compactFrom,
+	}
+	if c.Dir == "" {
+		return e, nil
+	}
+	var err error
+	if e.lock, err = lockDir(c.Dir); err != nil {
+		return nil, err
+	}
+	if err := e.load(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
 }
 
-// Close ends the engine. Calls after it fail.
+// Close ends the engine, and leaves snapshots for the next opening. Calls after it fail. What was acknowledged is safe
+// without it.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
 	e.closed = true
-	return nil
+	var err error
+	for _, x := range e.indexes {
+		err = errors.Join(err, x.close())
+	}
+	if e.lock != nil {
+		err = errors.Join(err, e.lock.Unlock())
+	}
+	return err
 }
 
 // Index implements [search.Service].
@@ -106,10 +137,23 @@ func (e *Engine) find(name string) (*index, error) {
 func (e *Engine) findDefinition(name string) (*index, error) {
 	x, err := e.lookup(name)
 	if err == nil && x == nil {
-		return nil, &search.Error{Status: http.StatusNotFound, Message: fmt.Sprintf(
-			"No index with the name '%s' was found in the service '%s'.", name, e.config.ServiceName)}
+		return nil, e.noDefinition(name)
 	}
 	return x, err
+}
+
+func (e *Engine) noDefinition(name string) error {
+	return &search.Error{Status: http.StatusNotFound, Message: fmt.Sprintf(
+		"No index with the name '%s' was found in the service '%s'.", name, e.config.ServiceName)}
+}
+
+// gone is the answer to a write that came too late.
+func (e *Engine) gone(x *index) error {
+	_, err := e.find(x.definition.Name)
+	if err == nil { // there is a new one with its name
+		err = &search.Error{Status: http.StatusConflict, Message: "The index was deleted while documents were written to it."}
+	}
+	return err
 }
 
 func (e *Engine) lookup(name string) (*index, error) {
@@ -167,11 +211,6 @@ func (e *Engine) Count(_ context.Context, name string) (int64, error) {
 		return 0, err
 	}
 	return x.stats().DocumentCount, nil
-}
-
-// names tells package schema which analyzers there are.
-func (e *Engine) names() schema.Names {
-	return schema.Names{Analyzer: e.analysis().checkAnalyzer, Normalizer: e.analysis().checkNormalizer}
 }
 
 func (e *Engine) analysis() analysis { return analysis{} }

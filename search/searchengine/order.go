@@ -2,6 +2,7 @@ package searchengine
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -204,6 +205,16 @@ func (o *orders) of(s *state, field string) sorted {
 		at.extend(have, s.rows())
 	}
 	return *at
+}
+
+// prepare sorts another state by the fields that queries have asked for here.
+func (o *orders) prepare(s *state) {
+	o.mu.Lock()
+	fields := slices.Collect(maps.Keys(o.byField))
+	o.mu.Unlock()
+	for _, field := range fields {
+		s.orders.of(s, field)
+	}
 }
 
 // extend sorts new documents in.

@@ -37,6 +37,11 @@ func (s *state) adopt(l *layout) {
 	for i, f := range s.fields {
 		before[s.searchable[i].Path] = f
 	}
+	s.adoptFields(l, before)
+}
+
+// adoptFields takes a layout, with the full-text indexes that there are by path.
+func (s *state) adoptFields(l *layout, before map[string]*inverted.Field) {
 	s.layout = l
 	s.table.Define(l.schema.Fields)
 	s.fields = make([]*inverted.Field, len(l.searchable))
@@ -80,7 +85,7 @@ func (s *state) put(d *document, offset int64) {
 		f.Append(d.texts[i])
 	}
 	s.offsets = append(s.offsets, offset)
-	s.sizes = append(s.sizes, uint32(len(d.stored))) //nolint:gosec // bounded by the size of a batch
+	s.sizes = append(s.sizes, uint32(d.storedSize)) //nolint:gosec // bounded by the size of a batch
 	s.live = s.live.Grow(s.rows())
 	s.live.Add(doc)
 	s.liveCount++

@@ -135,7 +135,11 @@ func (x *index) commit(ctx context.Context, p *pending) error {
 	group := x.queue
 	x.queue = nil
 	x.queueMu.Unlock()
+	if x.ended {
+		return x.engine.gone(x)
+	}
 	x.commitGroup(group)
+	x.maintain()
 	return p.err
 }
 

@@ -21,6 +21,7 @@ type Field struct {
 
 	postings map[string]*Posting
 	terms    dictionary
+	list     []*Posting // of the terms, in the order of their arrival
 }
 
 // Posting lists the documents that hold a term.
@@ -54,10 +55,8 @@ func (f *Field) Append(t *Text) {
 	for i, term := range t.terms {
 		p := f.postings[term]
 		if p == nil {
-			term = strings.Clone(term) // not the whole text
 			p = &Posting{}
-			f.postings[term] = p
-			f.terms.add(term)
+			f.add(strings.Clone(term), p) // not the whole text
 		}
 		p.append(doc, t.positions[i])
 	}
@@ -65,6 +64,12 @@ func (f *Field) Append(t *Text) {
 	f.Norms = append(f.Norms, encodeLength(t.Length))
 	f.Documents++
 	f.Tokens += int64(t.Length)
+}
+
+func (f *Field) add(term string, p *Posting) {
+	f.postings[term] = p
+	f.terms.add(term)
+	f.list = append(f.list, p)
 }
 
 // Remove takes a document out of what ranking counts. Its postings stay until the index is compacted.
@@ -138,17 +143,7 @@ func (p *Posting) offset(i int) int {
 		at = int(p.Skips[block-1])
 	}
 	for k := i &^ (skip - 1); k < i; k++ {
-		n := uint64(p.Freqs[k])
-		if n == many {
-			var size int
-			n, size = binary.Uvarint(p.Positions[at:])
-			at += size
-		}
-		for ; n > 0; at++ {
-			if p.Positions[at] < 0x80 {
-				n--
-			}
-		}
+		at = p.skipOne(k, at)
 	}
 	return at
 }
