@@ -3,6 +3,7 @@ package chainstore
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/onbehalf/onbehalf/identity"
 )
@@ -10,7 +11,7 @@ import (
 // mostRecent is how many calls the list shows.
 const mostRecent = 50
 
-// Handler serves a store below /api/chain, behind the verification of the caller:
+// Handler serves a store below /api/chain, behind the verification of the caller, whom callerFrom finds:
 //
 //	GET /api/chain        {"calls": [Record, …]}   the caller's newest calls, newest first
 //	GET /api/chain/{id}   Record                   404 also for a call of somebody else
@@ -19,33 +20,45 @@ func Handler(store *Store, callerFrom func(*http.Request) (*identity.Caller, boo
 	mux.HandleFunc("GET /api/chain", func(w http.ResponseWriter, r *http.Request) {
 		caller, ok := callerFrom(r)
 		if !ok {
-			http.Error(w, "no verified caller", http.StatusForbidden)
+			answer(w, http.StatusForbidden, problem{"no verified caller"})
 			return
 		}
-		records := store.Recent(caller.Key(), mostRecent)
+		records := store.Recent(caller, mostRecent)
 		if records == nil {
 			records = []*Record{}
 		}
-		writeJSON(w, map[string]any{"calls": records})
+		answer(w, http.StatusOK, map[string]any{"calls": records})
 	})
 	mux.HandleFunc("GET /api/chain/{id}", func(w http.ResponseWriter, r *http.Request) {
 		caller, ok := callerFrom(r)
 		if !ok {
-			http.Error(w, "no verified caller", http.StatusForbidden)
+			answer(w, http.StatusForbidden, problem{"no verified caller"})
 			return
 		}
-		record, found := store.Find(caller.Key(), r.PathValue("id"))
+		record, found := store.Find(caller, strings.ToLower(r.PathValue("id")))
 		if !found {
-			http.Error(w, "no such call of yours", http.StatusNotFound)
+			answer(w, http.StatusNotFound, problem{"no such call of yours; the newest are kept"})
 			return
 		}
-		writeJSON(w, record)
+		answer(w, http.StatusOK, record)
 	})
 	return mux
 }
 
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v) // the client is gone
+type problem struct {
+	Error string `json:"error"`
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(text)
 }
