@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"obo/rediscache":               {"identity", "entra", "obo"},
 	"signin":                       {"identity", "entra", "chain", "internal/msalerr"},
 	"signin/vault":                 {"identity", "signin"},
-	"search/searchclient":          {"identity", "entra", "chain", "search"},
+	"search/searchclient":          {"identity", "entra", "chain", "search", "internal/jsonscan"},
 	"search/searchclient/elevated": {"identity", "search", "search/searchclient"},
 
 	// The wiring, which Go developers import, and our own tools, written with nothing but it.
@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 
 	// The stand-ins. They share the words with what they stand in for, never logic.
 	"search/searchengine": {"identity", "search", "search/searchengine/"},
-	"search/searchserver": {"identity", "search", "search/searchengine", "internal/graph", "internal/localhost"},
+	"search/searchserver": {"identity", "search", "search/searchengine", "internal/graph", "internal/localhost", "internal/jsonscan"},
 	"search/searchtest":   {"identity", "search", "search/searchengine", "search/searchclient", "search/searchserver", "entra/entratest", "internal/localhost"},
 	"entra/entraserver":   {"identity", "entra", "entra/entraserver/", "internal/localhost"},
 	"entra/entratest":     {"identity", "entra", "entra/entraserver", "internal/localhost"},
@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/msalerr":    {"entra"},
 	"internal/graph":      {"identity", "entra"},
 	"internal/localhost":  {},
+	"internal/jsonscan":   {},
 	"internal/chainstore": {"identity", "chain"},
 	"internal/sample":     {"identity", "search"},
 	"internal/httprun":    {},

@@ -12,7 +12,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -83,7 +82,7 @@ func (c *Client) do(ctx context.Context, call *request, want ...int) (*answer, e
 	}
 	defer response.Body.Close()
 	got := &answer{status: response.StatusCode, header: response.Header, requestID: requestIDOf(response.Header)}
-	got.body, err = io.ReadAll(response.Body)
+	got.body, err = readAll(response)
 	c.logger.LogAttrs(ctx, slog.LevelDebug, "search request",
 		slog.String("call", call.name), slog.String("index", call.index), slog.Int("status", got.status),
 		slog.String("requestId", got.requestID), slog.Duration("took", c.now().Sub(start)))
@@ -114,6 +113,17 @@ func (c *Client) newRequest(ctx context.Context, call *request) (*policy.Request
 	req.Raw().Header.Set("User-Agent", "onbehalf-search")
 	runtime.SkipBodyDownload(req)
 	return req, nil
+}
+
+// readAll reads the answer, which the transport bounds, into a buffer that mostly fits at once.
+func readAll(response *http.Response) ([]byte, error) {
+	const trusted = 4 << 20 // of what the header claims
+	var body bytes.Buffer
+	if response.ContentLength > 0 {
+		body.Grow(int(min(response.ContentLength, trusted)) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(response.Body)
+	return body.Bytes(), err
 }
 
 // asUser sends the request with the user's rights and leaves a hop in the chain of the call.

@@ -1,13 +1,14 @@
 package searchclient
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -49,8 +50,9 @@ func (i *index) Lookup(ctx context.Context, u search.User, key string, fields ..
 	}
 	var document search.Document
 	err := i.client.asUser(ctx, u, call, func(got *answer) (int, error) {
-		hit, err := decodeHit(got.body) // annotations such as @odata.context are not part of the document
-		if err != nil || !json.Valid(hit.Document) {
+		scan := jsonscan.New(got.body)
+		hit, err := decodeHit(scan, got.body) // annotations such as @odata.context are not part of the document
+		if err = cmp.Or(err, scan.End()); err != nil {
 			return 0, fmt.Errorf("search client: lookup: the answer is not the service's JSON: %w", err)
 		}
 		document = hit.Document

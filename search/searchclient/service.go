@@ -2,13 +2,14 @@ package searchclient
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -131,14 +132,16 @@ func encodeBatch(batch []search.Action) ([]byte, error) {
 // the service would take the last one.
 func members(document search.Document) ([]byte, error) {
 	trimmed := bytes.TrimSpace(document)
-	var names map[string]json.RawMessage
-	if err := json.Unmarshal(trimmed, &names); err != nil || names == nil {
-		return nil, errors.Join(errors.New("the document is not a JSON object"), err)
-	}
-	for name := range names {
+	scan := jsonscan.New(trimmed)
+	err := scan.Object(func(name string, _ int) error {
 		if strings.HasPrefix(name, "@search.") {
-			return nil, fmt.Errorf("the document must not hold %q", name)
+			return fmt.Errorf("the document must not hold %q", name)
 		}
+		_, err := scan.Value()
+		return err
+	})
+	if err = cmp.Or(err, scan.End()); err != nil {
+		return nil, fmt.Errorf("the document is no JSON object that can be written: %w", err)
 	}
 	return bytes.TrimSpace(trimmed[1 : len(trimmed)-1]), nil
 }

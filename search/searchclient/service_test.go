@@ -42,7 +42,7 @@ func TestWriteRefusesBeforeSending(t *testing.T) {
 		{"nothing", nil, "1 to 1000"},
 		{"too many", make([]search.Action, 1001), "1 to 1000"},
 		{"no object", []search.Action{{Document: []byte(`[1]`)}}, "action 0"},
-		{"null", []search.Action{{Document: []byte(`null`)}}, "not a JSON object"},
+		{"null", []search.Action{{Document: []byte(`null`)}}, "no JSON object"},
 		{"broken", []search.Action{{Document: []byte(`{"id":"1"}`)}, {Document: []byte(`{"id":`)}}, "action 1"},
 		{"its own action", []search.Action{{Document: []byte(`{"@search.action":"delete","id":"1"}`)}}, "@search.action"},
 	} {

@@ -1,12 +1,14 @@
 package searchclient
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -54,87 +56,109 @@ func encodeQuery(q *search.Query) ([]byte, error) {
 	})
 }
 
-// wireResult is the answer to a search.
-type wireResult struct {
-	Count    *int64                    `json:"@odata.count"`
-	Coverage *float64                  `json:"@search.coverage"`
-	Facets   map[string][]search.Facet `json:"@search.facets"`
-	Next     *struct {
-		Skip *int `json:"skip"`
-		Top  *int `json:"top"`
-	} `json:"@search.nextPageParameters"`
-	Value []json.RawMessage `json:"value"`
-}
-
 // ErrNextPage is a continuation that does not lead on.
 var ErrNextPage = errors.New("the service's continuation does not lead on")
 
+// nextPage is the position of the next page in the service's words.
+type nextPage struct {
+	Skip *int `json:"skip"`
+	Top  *int `json:"top"`
+}
+
+// decodeResult reads the answer to a search in one pass over it.
 func decodeResult(got *answer, q *search.Query) (*search.Result, error) {
-	var wire wireResult
-	if err := json.Unmarshal(got.body, &wire); err != nil {
+	result := &search.Result{RequestID: got.requestID, Hits: []search.Hit{}}
+	var next *nextPage
+	scan := jsonscan.New(got.body)
+	err := scan.Object(func(name string, _ int) error {
+		switch name {
+		case "value":
+			return scan.Array(func() error {
+				hit, err := decodeHit(scan, got.body)
+				result.Hits = append(result.Hits, hit)
+				return err
+			})
+		case "@odata.count":
+			return decodeInto(scan, &result.Count)
+		case "@search.coverage":
+			return decodeInto(scan, &result.Coverage)
+		case "@search.facets":
+			return decodeInto(scan, &result.Facets)
+		case "@search.nextPageParameters":
+			return decodeInto(scan, &next)
+		default:
+			_, err := scan.Value()
+			return err
+		}
+	})
+	if err = cmp.Or(err, scan.End()); err != nil {
 		return nil, fmt.Errorf("search client: search: the answer is not the service's JSON: %w", err)
 	}
-	result := &search.Result{Count: wire.Count, Coverage: wire.Coverage, Facets: wire.Facets, RequestID: got.requestID}
-	result.Hits = make([]search.Hit, 0, len(wire.Value))
-	for _, value := range wire.Value {
-		hit, err := decodeHit(value)
-		if err != nil {
-			return nil, fmt.Errorf("search client: search: a document of the answer is not the service's JSON: %w", err)
-		}
-		result.Hits = append(result.Hits, hit)
-	}
-	if wire.Next == nil {
+	if next == nil {
 		return result, nil
 	}
 	// Only the position comes from the service. Everything else stays what the caller asked.
-	next := search.Query{}
+	following := search.Query{}
 	if q != nil {
-		next = *q
+		following = *q
 	}
-	if wire.Next.Skip == nil || *wire.Next.Skip <= next.Skip {
+	if next.Skip == nil || *next.Skip <= following.Skip {
 		return nil, fmt.Errorf("search client: search: %w", ErrNextPage)
 	}
-	next.Skip, next.Top = *wire.Next.Skip, wire.Next.Top
-	result.Next = &next
+	following.Skip, following.Top = *next.Skip, next.Top
+	result.Next = &following
 	return result, nil
 }
 
+func decodeInto(scan *jsonscan.Scanner, into any) error {
+	value, err := scan.Value()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(value, into)
+}
+
 // decodeHit takes the annotations of a hit away from its document, whose fields keep order and digits.
-func decodeHit(value []byte) (search.Hit, error) {
+func decodeHit(scan *jsonscan.Scanner, text []byte) (search.Hit, error) {
 	var hit search.Hit
-	document := make([]byte, 1, len(value))
-	document[0] = '{'
-	decoder := json.NewDecoder(bytes.NewReader(value))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return hit, errors.Join(errors.New("not an object"), err)
+	document := []byte{'{'}
+	from, to := 0, 0 // members of the document that stand side by side are copied at once
+	flush := func() {
+		if from == to {
+			return
+		}
+		if len(document) > 1 {
+			document = append(document, ',')
+		} else {
+			document = slices.Grow(document, to-from+1)
+		}
+		document = append(document, text[from:to]...)
+		from, to = 0, 0
 	}
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return hit, err
-		}
-		name, _ := token.(string)
-		var member json.RawMessage
-		if err = decoder.Decode(&member); err != nil {
-			return hit, err
-		}
-		switch {
-		case name == "@search.score":
-			err = json.Unmarshal(member, &hit.Score)
-		case name == "@search.highlights":
-			err = json.Unmarshal(member, &hit.Highlights)
-		case strings.HasPrefix(name, "@"): // annotations that nobody asked for
-		default:
-			if len(document) > 1 {
-				document = append(document, ',')
+	err := scan.Object(func(name string, start int) error {
+		if !strings.HasPrefix(name, "@") {
+			if from == to {
+				from = start
 			}
-			quoted, _ := json.Marshal(name) // a string always marshals
-			document = append(append(append(document, quoted...), ':'), member...)
+			_, err := scan.Value()
+			to = scan.Offset()
+			return err
 		}
-		if err != nil {
-			return hit, err
+		flush()
+		switch name {
+		case "@search.score":
+			return decodeInto(scan, &hit.Score)
+		case "@search.highlights":
+			return decodeInto(scan, &hit.Highlights)
+		default: // annotations that nobody asked for
+			_, err := scan.Value()
+			return err
 		}
+	})
+	if err != nil {
+		return hit, err
 	}
+	flush()
 	hit.Document = append(document, '}')
 	return hit, nil
 }

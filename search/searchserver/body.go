@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -50,9 +49,13 @@ func readObject(c *call) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(body, &object); err != nil || object == nil {
-		return nil, malformed(err)
+	members, err := readMembers(body)
+	if err != nil {
+		return nil, err
+	}
+	object := make(map[string]json.RawMessage, len(members))
+	for _, m := range members {
+		object[m.name] = m.value
 	}
 	return object, nil
 }
@@ -62,17 +65,13 @@ func invalid(details string) error {
 	return badRequest("", "The request is invalid. Details: "+details)
 }
 
-// malformed says where JSON breaks.
+// malformed says where JSON breaks; what was refused in the service's words already stays as it is.
 func malformed(err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
-		return invalid("The body is not valid JSON: " + clip(syntax.Error()) + ", at byte " + itoa(syntax.Offset) + ".")
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return invalid("The body is not valid JSON: it ends too early.")
-	default:
-		return invalid("The body must be a JSON object.")
+	if said, ok := errors.AsType[*search.Error](err); ok {
+		return said
 	}
+	if syntax, ok := errors.AsType[*jsonscan.SyntaxError](err); ok {
+		return invalid("The body is not valid JSON: " + syntax.Error() + ".")
+	}
+	return invalid("The body must be a JSON object.")
 }
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,13 +1,14 @@
 package searchserver
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -63,31 +64,35 @@ func appendString(out []byte, s string) []byte {
 	return append(out, quoted...)
 }
 
-// parseBatch reads {"value": [{"@search.action": …, …}]}.
+// parseBatch reads {"value": [{"@search.action": …, …}]} in one pass.
 func parseBatch(body []byte) ([]search.Action, error) {
-	var batch map[string]json.RawMessage
-	if err := json.Unmarshal(body, &batch); err != nil || batch == nil {
+	var actions []search.Action
+	scan := jsonscan.New(body)
+	err := scan.Object(func(name string, _ int) error {
+		if name != "value" || actions != nil {
+			return invalid("The property '" + clip(name) + "' does not exist on the batch, or is there twice.")
+		}
+		actions = []search.Action{}
+		return scan.Array(func() error {
+			if len(actions) == maxActions {
+				return invalid("actions : A batch must hold 1 to " + strconv.Itoa(maxActions) + " actions, this one holds more.")
+			}
+			action, err := parseAction(scan, body)
+			if errors.Is(err, jsonscan.ErrKind) {
+				err = invalid("actions : " + strconv.Itoa(len(actions)) + ": A document must be a JSON object.")
+			}
+			actions = append(actions, action)
+			return err
+		})
+	})
+	if err = cmp.Or(err, scan.End()); err != nil {
+		if errors.Is(err, jsonscan.ErrKind) && len(actions) == 0 {
+			return nil, invalid("actions : The list of actions ('value') is missing.")
+		}
 		return nil, malformed(err)
 	}
-	for name := range batch {
-		if name != "value" {
-			return nil, invalid("The property '" + clip(name) + "' does not exist on the batch.")
-		}
-	}
-	var documents []json.RawMessage
-	if err := json.Unmarshal(batch["value"], &documents); err != nil || documents == nil {
-		return nil, invalid("actions : The list of actions ('value') is missing.")
-	}
-	if len(documents) == 0 || len(documents) > maxActions {
-		return nil, invalid("actions : A batch must hold 1 to " + strconv.Itoa(maxActions) + " actions, this one holds " + strconv.Itoa(len(documents)) + ".")
-	}
-	actions := make([]search.Action, len(documents))
-	for i, document := range documents {
-		action, err := parseAction(document)
-		if err != nil {
-			return nil, invalid("actions : " + strconv.Itoa(i) + ": " + err.Error())
-		}
-		actions[i] = action
+	if len(actions) == 0 {
+		return nil, invalid("actions : A batch must hold 1 to " + strconv.Itoa(maxActions) + " actions, this one holds none.")
 	}
 	return actions, nil
 }
@@ -95,41 +100,31 @@ func parseBatch(body []byte) ([]search.Action, error) {
 const actionName = "@search.action"
 
 // parseAction takes the action out of the document, wherever it stands: some clients write it last.
-func parseAction(document json.RawMessage) (search.Action, error) {
-	action := search.Action{Kind: search.Upload, Document: document}
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return action, errors.New("A document must be a JSON object.") //nolint:revive,staticcheck // the caller's words
-	}
+func parseAction(scan *jsonscan.Scanner, body []byte) (search.Action, error) {
+	action := search.Action{Kind: search.Upload}
+	document := []byte{'{'}
 	found := false
-	rest := append(make([]byte, 0, len(document)), '{')
-	for decoder.More() {
-		token, err := decoder.Token()
+	err := scan.Object(func(name string, start int) error {
+		value, err := scan.Value()
 		if err != nil {
-			return action, err
+			return err
 		}
-		var value json.RawMessage
-		if err = decoder.Decode(&value); err != nil {
-			return action, err
-		}
-		name, _ := token.(string)
 		if name != actionName {
-			if len(rest) > 1 {
-				rest = append(rest, ',')
+			if len(document) > 1 {
+				document = append(document, ',')
 			}
-			rest = append(append(appendString(rest, name), ':'), value...)
-			continue
+			document = append(document, body[start:scan.Offset()]...)
+			return nil
 		}
 		var kind string
 		if found || json.Unmarshal(value, &kind) != nil || !isAction(kind) {
-			return action, errors.New("'" + actionName + "' must be given once, as 'upload', 'merge', 'mergeOrUpload' or 'delete'.") //nolint:staticcheck // the caller's words
+			return invalid("actions : '" + actionName + "' must be given once in a document, as 'upload', 'merge', 'mergeOrUpload' or 'delete'.")
 		}
 		found, action.Kind = true, search.ActionKind(kind)
-	}
-	if found {
-		action.Document = append(rest, '}')
-	}
-	return action, nil
+		return nil
+	})
+	action.Document = append(document, '}')
+	return action, err
 }
 
 func isAction(kind string) bool {

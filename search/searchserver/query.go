@@ -1,7 +1,7 @@
 package searchserver
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -231,32 +232,22 @@ type member struct {
 
 // readMembers reads a JSON object; a name may occur once.
 func readMembers(body []byte) ([]member, error) {
-	var whole json.RawMessage
-	if err := json.Unmarshal(body, &whole); err != nil {
-		return nil, malformed(err)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(whole))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, malformed(nil)
-	}
+	const mostMembers = 200
 	var members []member
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, malformed(err)
+	scan := jsonscan.New(body)
+	err := scan.Object(func(name string, _ int) error {
+		if slices.ContainsFunc(members, func(other member) bool { return other.name == name }) {
+			return invalid("parameters : The property '" + clip(name) + "' occurs more than once.\r\n")
 		}
-		m := member{}
-		m.name, _ = token.(string)
-		if err := decoder.Decode(&m.value); err != nil {
-			return nil, malformed(err)
+		if len(members) == mostMembers {
+			return invalid("parameters : The body has too many properties.\r\n")
 		}
-		if slices.ContainsFunc(members, func(other member) bool { return other.name == m.name }) {
-			return nil, invalid("parameters : The property '" + clip(m.name) + "' occurs more than once.\r\n")
-		}
-		const mostMembers = 200
-		if members = append(members, m); len(members) > mostMembers {
-			return nil, invalid("parameters : The body has too many properties.\r\n")
-		}
+		value, err := scan.Value()
+		members = append(members, member{name, value})
+		return err
+	})
+	if err = cmp.Or(err, scan.End()); err != nil {
+		return nil, malformed(err)
 	}
 	return members, nil
 }
