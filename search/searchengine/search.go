@@ -29,6 +29,7 @@ type plan struct {
 	lookIn []int        // searchable fields that the text is looked for in
 	filter odata.Expr   // nil for none
 	order  []odata.Order
+	facets []facet
 	fill   projection
 	top    int // of this page
 	next   *search.Query
@@ -80,6 +81,9 @@ func (s *state) plan(q *search.Query) (*plan, error) {
 		if p.order, err = odata.OrderBy(q.OrderBy, s.schema); err != nil {
 			return nil, err
 		}
+	}
+	if p.facets, err = s.planFacets(q.Facets); err != nil {
+		return nil, err
 	}
 	var selected []string
 	if len(q.Select) > 0 {
@@ -147,6 +151,10 @@ func (r *run) answer() (*search.Result, error) {
 		return nil, err
 	}
 	result := &search.Result{}
+	var err error
+	if result.Facets, err = r.facets(); err != nil {
+		return nil, err
+	}
 	count := r.within.Count()
 	if r.query.Count {
 		n := int64(count)
@@ -156,14 +164,9 @@ func (r *run) answer() (*search.Result, error) {
 		full := float64(maxCoverage)
 		result.Coverage = &full
 	}
-	// Facets are counted here, over r.within: all that matched, whatever the page.
-	if len(r.query.Facets) > 0 {
-		return nil, unsupported("the parameter 'facets'")
-	}
 	docs := r.page(count)
 	result.Hits = make([]search.Hit, len(docs))
 	for i, doc := range docs {
-		var err error
 		if result.Hits[i], err = r.hit(doc); err != nil {
 			return nil, err
 		}

@@ -47,7 +47,7 @@ const (
 	Minute
 	Hour
 	Day
-	Week // begins on Sunday
+	Week // begins on Monday
 	Month
 	Quarter
 	Year
