@@ -114,7 +114,7 @@ func (c *compaction) carry(z *frozen) error {
 	s := &state{layout: z.layout, log: c.log, table: z.table.Compact(keep)}
 	fields := map[string]*inverted.Field{}
 	for i, f := range z.fields {
-		fields[z.layout.searchable[i].Path] = f.Compact(keep)
+		fields[z.layout.searchable[i].path] = f.Compact(keep)
 	}
 	s.liveCount = z.liveCount
 	s.live = bitset.New(s.table.Rows)

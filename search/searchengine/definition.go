@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/onbehalf/onbehalf/search"
-	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
 )
 
 // Condition is what must hold for an index to be changed, as the headers of that name say it. ETags may be weak or
@@ -41,11 +40,6 @@ func (e *Engine) Save(ctx context.Context, d *search.Definition, c Condition) (s
 	if err = ctx.Err(); err != nil {
 		return nil, false, err
 	}
-	a := e.analysis()
-	compiled, full, err := schema.Compile(d, a.names())
-	if err != nil {
-		return nil, false, err
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -55,15 +49,24 @@ func (e *Engine) Save(ctx context.Context, d *search.Definition, c Condition) (s
 	if err = c.check(x); err != nil {
 		return nil, false, err
 	}
+	var slots []string
+	if x != nil {
+		slots = x.layout().slots
+	}
+	l, full, err := e.compile(d, slots)
+	if err != nil {
+		return nil, false, err
+	}
 	full.ETag = e.nextETag()
+	e.warnOfMappedAnalyzers(l, full)
 	if x == nil {
-		if x, err = e.create(compiled, full, a); err != nil {
+		if x, err = e.create(l, full); err != nil {
 			return nil, false, e.notStored(err)
 		}
 		e.indexes[d.Name] = x
 		return x.currentDefinition(), true, nil
 	}
-	if err = x.redefine(compiled, full, a); err != nil {
+	if err = x.redefine(l, full); err != nil {
 		return nil, false, e.notStored(err)
 	}
 	return x.currentDefinition(), false, nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/analysis"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/column"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/inverted"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
@@ -122,6 +123,7 @@ type reader struct {
 	layout   *layout
 	buf      []byte // stored JSON of the fields so far
 	texts    []*inverted.Text
+	tokenBuf []analysis.Token
 	elements int
 	refusal  error // of this document, though its JSON is right
 }
@@ -240,14 +242,15 @@ func (r *reader) string(f *schema.Field, raw []byte) (column.Value, error) {
 
 // tokens analyses a text.
 func (r *reader) tokens(f *schema.Field, s string) {
-	n := r.layout.searchableOf[f]
+	n := r.layout.searchableOf[f.Path]
 	if r.texts[n] == nil {
 		r.texts[n] = &inverted.Text{}
 	}
 	text := r.texts[n]
 	base := text.Next()
-	for token := range r.layout.analyze(f.Analyzer, s) {
-		text.Add(token.Term, base+uint32(token.Position)) //nolint:gosec // positions of a document fit
+	r.tokenBuf = r.layout.searchable[n].ofText.Append(r.tokenBuf[:0], s)
+	for i := range r.tokenBuf {
+		text.Add(r.tokenBuf[i].Term, base+uint32(r.tokenBuf[i].Position)) //nolint:gosec // positions of a document fit
 	}
 }
 

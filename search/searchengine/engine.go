@@ -212,5 +212,3 @@ func (e *Engine) Count(_ context.Context, name string) (int64, error) {
 	}
 	return x.stats().DocumentCount, nil
 }
-
-func (e *Engine) analysis() analysis { return analysis{} }

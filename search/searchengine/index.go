@@ -58,9 +58,8 @@ type index struct {
 }
 
 // create makes an index with nothing in it.
-func (e *Engine) create(s *schema.Schema, d *search.Definition, a analysis) (*index, error) {
+func (e *Engine) create(l *layout, d *search.Definition) (*index, error) {
 	x := &index{engine: e, definition: d}
-	l := newLayout(s, nil, a)
 	if e.config.Dir != "" {
 		// No name of a folder is used twice, so that what is left of a deleted index cannot get into a new one.
 		x.files.dir = filepath.Join(e.indexesDir(), d.Name+"."+strings.Trim(d.ETag, `"`))
@@ -92,13 +91,12 @@ func (x *index) currentDefinition() *search.Definition {
 }
 
 // redefine changes the definition, where the documents that are there allow it.
-func (x *index) redefine(s *schema.Schema, d *search.Definition, a analysis) error {
+func (x *index) redefine(l *layout, d *search.Definition) error {
 	x.committing.Lock()
 	defer x.committing.Unlock()
-	if err := schema.CheckChange(x.state.schema, s, d.PermissionFilterOption); err != nil {
+	if err := schema.CheckChange(x.state.schema, l.schema, x.definition, d); err != nil {
 		return err
 	}
-	l := newLayout(s, x.state.slots, a)
 	if err := x.files.save(&manifest{d, l.slots, x.files.generation}); err != nil {
 		return err
 	}

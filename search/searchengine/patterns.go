@@ -32,7 +32,7 @@ func (r *run) phraseNode(field int, q *lucene.Phrase, boost float64) node {
 	f := r.fields[field]
 	p := inverted.Phrase{Field: f, Slop: q.Slop}
 	last, missing := "", false
-	for t := range r.analyze(r.searchable[field].SearchAnalyzer, q.Text) {
+	for _, t := range r.searchable[field].ofQuery.Append(nil, q.Text) {
 		posting := f.Posting(t.Term)
 		missing = missing || posting == nil
 		last = t.Term

@@ -54,7 +54,7 @@ func (z *frozen) write(path string) error {
 		z.table.Write(w)
 		paths := make([]string, len(z.fields))
 		for i, field := range z.layout.searchable {
-			paths[i] = field.Path
+			paths[i] = field.path
 		}
 		w.Strings(paths)
 		for _, field := range z.fields {

@@ -35,7 +35,7 @@ func newState(l *layout, log *doclog.Log) *state {
 func (s *state) adopt(l *layout) {
 	before := map[string]*inverted.Field{}
 	for i, f := range s.fields {
-		before[s.searchable[i].Path] = f
+		before[s.searchable[i].path] = f
 	}
 	s.adoptFields(l, before)
 }
@@ -46,7 +46,7 @@ func (s *state) adoptFields(l *layout, before map[string]*inverted.Field) {
 	s.table.Define(l.schema.Fields)
 	s.fields = make([]*inverted.Field, len(l.searchable))
 	for i, f := range l.searchable {
-		if s.fields[i] = before[f.Path]; s.fields[i] == nil {
+		if s.fields[i] = before[f.path]; s.fields[i] == nil {
 			s.fields[i] = inverted.New(s.rows())
 		}
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/doclog"
-	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
 )
 
 // The files of an engine:
@@ -203,17 +202,16 @@ func (e *Engine) loadIndex(f files) (*index, error) {
 	if err = f.removeOthers(); err != nil {
 		return nil, err
 	}
-	a := e.analysis()
-	compiled, _, err := schema.Compile(m.Definition, a.names())
+	l, _, err := e.compile(m.Definition, m.Slots)
 	if err != nil {
 		return nil, err
 	}
+	e.warnOfMappedAnalyzers(l, m.Definition)
 	log, err := f.openLog()
 	if err != nil {
 		return nil, err
 	}
 	x := &index{engine: e, definition: m.Definition, files: f}
-	l := newLayout(compiled, m.Slots, a)
 	if x.state, err = x.restore(l, log); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}

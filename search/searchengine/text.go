@@ -69,7 +69,7 @@ func (s *state) searchField(path string) (int, error) {
 	if !f.Searchable {
 		return 0, &search.Error{Status: http.StatusBadRequest, Message: "The field '" + path + "' in the search field list is not searchable.\r\nParameter name: searchFields"}
 	}
-	return s.searchableOf[f], nil
+	return s.searchableOf[path], nil
 }
 
 // match leaves those documents in within that the full-text query matches, and scores them.

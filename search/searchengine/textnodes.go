@@ -66,7 +66,7 @@ func (r *run) compileTerm(q *lucene.Term, fields []int, boost float64) (node, er
 	var any boolNode
 	for _, field := range fields {
 		var tokens []node
-		for t := range r.analyze(r.searchable[field].SearchAnalyzer, q.Text) {
+		for _, t := range r.searchable[field].ofQuery.Append(nil, q.Text) {
 			tokens = append(tokens, r.termNode(field, t.Term, boost))
 		}
 		if q.AllTokens && len(tokens) > 1 {

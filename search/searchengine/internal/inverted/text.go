@@ -26,7 +26,9 @@ func (t *Text) Add(term string, position uint32) {
 		t.positions = append(t.positions, nil)
 	}
 	t.positions[n] = append(t.positions[n], position)
-	t.Length++
+	if t.Length == 0 || position >= t.next { // alternatives in one place count once
+		t.Length++
+	}
 	t.next = max(t.next, position+1)
 }
 

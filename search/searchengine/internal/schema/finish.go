@@ -143,11 +143,6 @@ func refuseUnsupported(d *search.Definition) error {
 	}{
 		{"scoringProfiles", d.ScoringProfiles},
 		{"suggesters", d.Suggesters},
-		{"analyzers", d.Analyzers},
-		{"normalizers", d.Normalizers},
-		{"tokenizers", d.Tokenizers},
-		{"tokenFilters", d.TokenFilters},
-		{"charFilters", d.CharFilters},
 		{"semantic", d.Semantic},
 		{"vectorSearch", d.VectorSearch},
 		{"encryptionKey", d.EncryptionKey},
