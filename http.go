@@ -10,6 +10,7 @@ import (
 	"github.com/onbehalf/onbehalf/bearer"
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/httpguard"
 )
 
 // ChainHeader is the header of every answer of the server that names the chain of the call.
@@ -26,7 +27,7 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(path, s.verifier.MetadataHandler())
 	}
 	path := "/" + strings.Trim(s.config.URL.Path, "/")
-	endpoint := s.record(s.verifier.Middleware(s.endpoint()))
+	endpoint := s.record(s.guard.Outside(s.verifier.Middleware(s.guard.Inside(s.gate.Middleware(s.endpoint())))))
 	mux.Handle(path, endpoint)
 	if path != "/" {
 		mux.Handle(path+"/{$}", endpoint)
@@ -36,7 +37,9 @@ func (s *Server) Handler() http.Handler {
 
 // Protect puts the server's verification in front of another handler, such as an API beside the MCP endpoint. The
 // handler finds the caller with [CallerFrom].
-func (s *Server) Protect(next http.Handler) http.Handler { return s.verifier.Middleware(next) }
+func (s *Server) Protect(next http.Handler) http.Handler {
+	return s.guard.Outside(s.verifier.Middleware(next))
+}
 
 // CallerFrom returns the verified caller of a request behind [Server.Protect].
 func CallerFrom(r *http.Request) (*identity.Caller, bool) {
@@ -45,9 +48,23 @@ func CallerFrom(r *http.Request) (*identity.Caller, bool) {
 
 // endpoint is the SDK's handler in both its forms: JSON in one piece, or a stream where progress was asked for.
 func (s *Server) endpoint() http.Handler {
-	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcp }, &mcp.StreamableHTTPOptions{
-		Stateless: true, JSONResponse: true, PropagateRequestCancellation: true, MaxRequestBodyBytes: maxBody, Logger: s.config.Logger,
-	})
+	handler := func(inOnePiece bool) http.Handler {
+		return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcp }, &mcp.StreamableHTTPOptions{
+			Stateless: true, JSONResponse: inOnePiece, PropagateRequestCancellation: true, MaxRequestBodyBytes: maxBody, Logger: s.config.Logger,
+			DisableLocalhostProtection: true, // the guard's own list of hosts is stricter
+		})
+	}
+	return httpguard.Answer(handler(true), handler(false))
+}
+
+// callerKey tells callers apart for the rate limit: person and client together, since one client may serve a whole
+// company.
+func callerKey(r *http.Request) string {
+	caller, ok := CallerFrom(r)
+	if !ok {
+		return ""
+	}
+	return caller.Key() + "/" + caller.Client.String()
 }
 
 // record begins the chain of a call, names it in the answer, and hands it to the recorders when the call has ended.

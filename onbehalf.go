@@ -24,7 +24,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -33,6 +36,7 @@ import (
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/httpguard"
 	"github.com/onbehalf/onbehalf/obo"
 )
 
@@ -65,6 +69,14 @@ type Config struct {
 	// Verify changes the remaining settings of the verification, such as v1 tokens; most servers leave it nil.
 	Verify func(*bearer.Config)
 
+	// Hosts are further names that requests may give in their Host header, beside that of URL: those by which a load
+	// balancer probes. Origins are web pages that may call, as in "https://inspector.contoso.com"; programs send none.
+	Hosts, Origins []string
+	// Proxies are the networks of the reverse proxies whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
+	// CallsPerSecond is how many calls a person may make with one client in the long run; 0 means 50, negative no limit.
+	CallsPerSecond float64
+
 	// Recorders get the chain of each finished call.
 	Recorders []chain.Recorder
 	// Timeout bounds one call, exchange and tool included; default 60 s.
@@ -78,16 +90,20 @@ type Config struct {
 	Now func() time.Time
 }
 
-// defaultTimeout bounds one call.
-const defaultTimeout = 60 * time.Second
+const (
+	defaultTimeout = 60 * time.Second // of one call
+	answerTime     = 15 * time.Second // for reading the request and writing the answer
+)
 
 // Server is an MCP server whose tools act as the caller. Add tools with [AddTool], then serve [Server.Handler].
 type Server struct {
 	config   Config
 	scope    entra.Scope
 	verifier *bearer.Verifier
+	gate     *bearer.ToolGate
+	guard    *httpguard.Guard
 	mcp      *mcp.Server
-	tools    *toolTable
+	tools    sync.Map // names
 }
 
 // New validates the configuration and returns a server without tools. The error names every mistake.
@@ -115,14 +131,22 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onbehalf: %w", err)
 	}
-	s := &Server{config: config, scope: scope, verifier: verifier, tools: newToolTable()}
+	guard, err := httpguard.New(httpguard.Config{
+		Hosts: append([]string{config.URL.Hostname()}, config.Hosts...), AllowLoopback: isLoopback(config.URL.Hostname()),
+		Origins: config.Origins, Proxies: config.Proxies, Calls: config.CallsPerSecond, Timeout: config.Timeout + answerTime,
+		Caller: callerKey, Now: config.Now, Logger: config.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("onbehalf: %w", err)
+	}
+	s := &Server{config: config, scope: scope, verifier: verifier, gate: bearer.NewToolGate(verifier), guard: guard}
 	s.mcp = mcp.NewServer(&mcp.Implementation{Name: config.Name, Version: config.Version}, &mcp.ServerOptions{
 		Logger:       config.Logger,
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}}, // nil would advertise logging, which is deprecated
 		SchemaCache:  mcp.NewSchemaCache(),
 		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 	})
-	s.mcp.AddReceivingMiddleware(s.recoverPanics, s.answerRefusals, s.listOnlyAllowed)
+	s.mcp.AddReceivingMiddleware(s.recoverPanics, s.gate.Receiving, s.answerRefusals)
 	return s, nil
 }
 
@@ -164,6 +188,11 @@ func or[T comparable](value, fallback T) T {
 		return fallback
 	}
 	return value
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
 }
 
 // Scope returns what a client must ask for, fully qualified.

@@ -264,12 +264,13 @@ func TestToolsThatAskForMore(t *testing.T) {
 		{"without the scope", "scoped", "2026-07-28", s.entra.Sign(nil, nil), 403, "api://" + s.entra.API + "/write"},
 		{"without the scope, older protocol", "scoped", "2025-11-25", s.entra.Sign(nil, nil), 403, "api://" + s.entra.API + "/write"},
 		{"without the role", "role", "2025-11-25", s.entra.Sign(nil, nil), 403, ""},
+		{"without the role, by header", "role", "2026-07-28", s.entra.Sign(nil, nil), 403, ""},
 		{"with the scope", "scoped", "2025-11-25", auditor, 200, ""},
 		{"with the role", "role", "2025-11-25", auditor, 200, ""},
 	} {
 		status, header := s.post(t, test.token, test.version, "tools/call", map[string]any{"name": test.tool, "arguments": map[string]any{}})
 		challenge := header.Get("WWW-Authenticate")
-		if status != test.status || test.status == 403 && !strings.Contains(challenge, `error="insufficient_scope"`) || !strings.Contains(challenge, test.scope) {
+		if status != test.status || test.scope != "" && !strings.Contains(challenge, `error="insufficient_scope"`) || !strings.Contains(challenge, test.scope) {
 			t.Errorf("%s: got %d %q, want %d", test.desc, status, challenge, test.status)
 		}
 	}

@@ -153,23 +153,6 @@ func refusalData(ctx context.Context, failure error) json.RawMessage {
 	return out
 }
 
-// listOnlyAllowed leaves the tools out that the caller may not use.
-func (s *Server) listOnlyAllowed(next mcp.MethodHandler) mcp.MethodHandler {
-	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-		result, err := next(ctx, method, req)
-		list, isList := result.(*mcp.ListToolsResult)
-		if err != nil || !isList {
-			return result, err
-		}
-		caller := callerOf(req)
-		list.Tools = slices.DeleteFunc(slices.Clone(list.Tools), func(tool *mcp.Tool) bool {
-			known, ok := s.tools.find(tool.Name)
-			return !ok || caller == nil || s.lacking(known, caller) != nil
-		})
-		return list, nil
-	}
-}
-
 func callerOf(req mcp.Request) *identity.Caller {
 	extra := req.GetExtra()
 	if extra == nil {

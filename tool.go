@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -32,6 +31,9 @@ type Tool struct {
 	Scopes []string
 	// Roles are application roles of which the caller needs one.
 	Roles []string
+	// Applications also lets applications without a person call, by one of Roles, where Config.Verify allows them. Such
+	// a tool cannot have a downstream scope: there is nobody to act for.
+	Applications bool
 }
 
 // Handler does the work of a tool, as the caller. The token is one for the tool's downstream scope, issued to the
@@ -46,6 +48,9 @@ type Handler[In, Out any] func(ctx context.Context, caller *identity.Caller, tok
 // structs or maps; a downstream scope that is not zero makes the handler get a token for it. The error says what is
 // wrong with the tool.
 func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle Handler[In, Out]) (err error) {
+	if tool.Applications && !downstream.IsZero() {
+		return fmt.Errorf("tool %q: an application has no token to exchange for %s", tool.Name, downstream)
+	}
 	if !downstream.IsZero() && s.config.Exchanger == nil {
 		return fmt.Errorf("tool %q: names the downstream scope %s, but the server has no Exchanger", tool.Name, downstream)
 	}
@@ -53,7 +58,10 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 	if err != nil {
 		return err
 	}
-	if err = s.tools.add(tool); err != nil {
+	if _, taken := s.tools.LoadOrStore(tool.Name, true); taken {
+		return fmt.Errorf("tool %q: there is one of that name", tool.Name)
+	}
+	if err = s.require(tool); err != nil {
 		return err
 	}
 	defer func() { // the SDK panics on what it cannot accept
@@ -63,7 +71,7 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 	}()
 	mcp.AddTool(s.mcp, definition, func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
 		var out Out
-		caller, err := s.admit(ctx, tool, req)
+		caller, err := caller(req)
 		if err != nil {
 			return nil, out, err
 		}
@@ -91,43 +99,34 @@ func (s *Server) spend(ctx context.Context, caller *identity.Caller, scope entra
 	return obo.Do(ctx, s.config.Exchanger, caller, scope, use)
 }
 
-// admit takes the caller from the request, the only place where that happens, and checks what the tool asks for. The
-// middleware has checked it already where the header named the tool; here it cannot be got around.
-func (s *Server) admit(_ context.Context, tool *Tool, req *mcp.CallToolRequest) (*identity.Caller, error) {
+// caller takes the caller from the request, the only place where that happens. The gate has checked what the tool asks
+// for, by the header and again by the call.
+func caller(req *mcp.CallToolRequest) (*identity.Caller, error) {
 	if req.Extra == nil {
 		return nil, errNoCaller
 	}
-	caller, ok := bearer.CallerFrom(req.Extra.TokenInfo)
+	verified, ok := bearer.CallerFrom(req.Extra.TokenInfo)
 	if !ok {
 		return nil, errNoCaller
 	}
-	return caller, s.lacking(tool, caller)
+	return verified, nil
 }
 
 // errNoCaller cannot happen behind the middleware; it is here so that a mistake in the wiring fails closed.
 var errNoCaller = errors.New("no verified caller")
 
-// lacking returns the challenge that names what the caller needs for the tool, or nil.
-func (s *Server) lacking(tool *Tool, caller *identity.Caller) error {
-	if len(tool.Roles) > 0 && !slices.ContainsFunc(tool.Roles, caller.HasRole) {
-		return &bearer.Challenge{Status: 403, Code: "insufficient_scope", Description: "this tool needs an application role that you do not have"}
-	}
-	var missing bool
-	for _, name := range tool.Scopes {
-		missing = missing || !caller.HasScope(name)
-	}
-	if !missing {
-		return nil
-	}
-	needed := []entra.Scope{s.scope}
+// require tells the gate what the tool asks for.
+func (s *Server) require(tool *Tool) error {
+	required := bearer.Requirement{Roles: tool.Roles, Applications: tool.Applications}
 	for _, name := range tool.Scopes {
 		scope, err := entra.NewScope(s.config.AppIDURI, name)
 		if err != nil {
-			return err
+			return fmt.Errorf("tool %q: %w", tool.Name, err)
 		}
-		needed = append(needed, scope)
+		required.Scopes = append(required.Scopes, scope)
 	}
-	return &bearer.Challenge{Status: 403, Code: "insufficient_scope", Description: "this tool needs more permissions", Scopes: needed}
+	s.gate.Require(tool.Name, required)
+	return nil
 }
 
 // define makes the SDK's description of a tool.
@@ -169,29 +168,4 @@ func withoutNull(schema *jsonschema.Schema) *jsonschema.Schema {
 	withoutNull(schema.Items)
 	withoutNull(schema.AdditionalProperties)
 	return schema
-}
-
-// toolTable knows the tools by name, for the checks before and beside the SDK.
-type toolTable struct {
-	mu    sync.RWMutex
-	tools map[string]*Tool
-}
-
-func newToolTable() *toolTable { return &toolTable{tools: map[string]*Tool{}} }
-
-func (t *toolTable) add(tool *Tool) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, taken := t.tools[tool.Name]; taken {
-		return fmt.Errorf("tool %q: there is one of that name", tool.Name)
-	}
-	t.tools[tool.Name] = tool
-	return nil
-}
-
-func (t *toolTable) find(name string) (*Tool, bool) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	tool, ok := t.tools[name]
-	return tool, ok
 }

@@ -86,9 +86,10 @@ type Cloud struct {
 	Name           string
 	Authority      string // with a trailing slash: "https://login.microsoftonline.com/"
 	V1Issuer       string // of v1 tokens, before "TENANT/": "https://sts.windows.net/"
-	Graph          string // without a trailing slash: "https://graph.microsoft.com"
+	Graph          string // where it answers, without a trailing slash: "https://graph.microsoft.com"
 	SearchResource string // audience of Azure AI Search: "https://search.azure.com"
 	FICAudience    string // audience of federated credentials: "api://AzureADTokenExchange"
+	GraphResource  string // audience of Microsoft Graph: the same as Graph in Microsoft's clouds
 }
 
 // Clouds returns Microsoft's clouds.
@@ -96,9 +97,9 @@ type Cloud struct {
 // https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
 func Clouds() []Cloud {
 	return []Cloud{
-		{"public", "https://login.microsoftonline.com/", "https://sts.windows.net/", "https://graph.microsoft.com", "https://search.azure.com", "api://AzureADTokenExchange"},
-		{"usgovernment", "https://login.microsoftonline.us/", "https://sts.windows.net/", "https://graph.microsoft.us", "https://search.azure.us", "api://AzureADTokenExchangeUSGov"},
-		{"china", "https://login.partner.microsoftonline.cn/", "https://sts.chinacloudapi.cn/", "https://microsoftgraph.chinacloudapi.cn", "https://search.azure.cn", "api://AzureADTokenExchangeChina"},
+		{"public", "https://login.microsoftonline.com/", "https://sts.windows.net/", "https://graph.microsoft.com", "https://search.azure.com", "api://AzureADTokenExchange", "https://graph.microsoft.com"},
+		{"usgovernment", "https://login.microsoftonline.us/", "https://sts.windows.net/", "https://graph.microsoft.us", "https://search.azure.us", "api://AzureADTokenExchangeUSGov", "https://graph.microsoft.us"},
+		{"china", "https://login.partner.microsoftonline.cn/", "https://sts.chinacloudapi.cn/", "https://microsoftgraph.chinacloudapi.cn", "https://search.azure.cn", "api://AzureADTokenExchangeChina", "https://microsoftgraph.chinacloudapi.cn"},
 	}
 }
 
@@ -131,6 +132,9 @@ func (c Cloud) IssuerV2(tenant string) string { return c.Authority + tenant + "/
 
 // IssuerV1 returns the issuer of a tenant's v1 tokens.
 func (c Cloud) IssuerV1(tenant string) string { return c.V1Issuer + tenant + "/" }
+
+// GraphScope returns the scope of a permission of Microsoft Graph, such as "User.Read".
+func (c Cloud) GraphScope(permission string) Scope { return Scope{c.GraphResource, permission} }
 
 // SearchScope returns the scope to exchange for when Azure AI Search is the downstream API.
 func (c Cloud) SearchScope() Scope { return Scope{c.SearchResource, ".default"} }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +18,8 @@ import (
 )
 
 type localFlags struct {
-	entraAddr, searchAddr, data, people, writeEnv string
-	dangerousListen                               bool
+	entraAddr, searchAddr, data, people, writeEnv, scenario string
+	dangerousListen                                         bool
 }
 
 func (a *app) localCommand() *cobra.Command {
@@ -36,6 +38,7 @@ Every program on this machine may sign in there as anyone: what they protect is 
 	cmd.Flags().StringVar(&flags.data, "data", "", "keep the local Search's documents in this `DIR`; default: in memory")
 	cmd.Flags().StringVar(&flags.people, "people", "", "add the people of this `FILE`, a JSON object a line: name, upn, oid, groups")
 	cmd.Flags().StringVar(&flags.writeEnv, "write-env", "", "write the settings to this `FILE`, for --env of the other commands")
+	cmd.Flags().StringVar(&flags.scenario, "scenario", "", "start with a `NAME`d trouble: "+strings.Join(local.Scenarios(), ", "))
 	cmd.Flags().BoolVar(&flags.dangerousListen, "dangerously-listen-on", false, "allow addresses that other machines reach")
 	return cmd
 }
@@ -58,6 +61,11 @@ func (a *app) runLocal(ctx context.Context, flags localFlags) error {
 		return errors.Join(err, closeAll(listeners))
 	}
 	defer l.Close()
+	if flags.scenario != "" {
+		if err = scenario(l, flags.scenario); err != nil {
+			return errors.Join(err, closeAll(listeners))
+		}
+	}
 	tls, err := l.TLS()
 	if err != nil {
 		return err
@@ -78,6 +86,17 @@ func (a *app) runLocal(ctx context.Context, flags localFlags) error {
 	}
 	fmt.Fprintln(a.Out, "ready")
 	return httprun.Serve(ctx, serve.Grace, endpoints...)
+}
+
+func scenario(l *local.Local, name string) error {
+	if !slices.Contains(local.Scenarios(), name) {
+		err := fmt.Errorf("--scenario: there is no %q", name)
+		if near := shell.Nearest(name, local.Scenarios()); near != "" {
+			err = shell.Hint(err, "did you mean %s?", near)
+		}
+		return shell.Usage(err)
+	}
+	return l.Entra().Scenario(name)
 }
 
 // flagged is an address with the flag that it came from.

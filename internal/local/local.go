@@ -218,3 +218,12 @@ func urlOf(listener net.Listener) string {
 	}
 	return "https://" + net.JoinHostPort("localhost", port)
 }
+
+// Scenarios returns the names of the troubles that the local Entra can start with.
+func Scenarios() []string {
+	var names []string
+	for _, scenario := range entraserver.Scenarios() {
+		names = append(names, scenario.Name)
+	}
+	return names
+}

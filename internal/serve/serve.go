@@ -3,9 +3,9 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -13,8 +13,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/onbehalf/onbehalf"
+	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/chainstore"
+	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/httpguard"
 	"github.com/onbehalf/onbehalf/internal/tools"
 	"github.com/onbehalf/onbehalf/obo"
 	"github.com/onbehalf/onbehalf/search/searchclient"
@@ -46,6 +49,7 @@ type Server struct {
 	mcp       *onbehalf.Server
 	exchanger *obo.Client
 	calls     *chainstore.Store
+	health    *httpguard.Health
 }
 
 // New assembles the server. The error names every mistake in the configuration that it can see.
@@ -72,6 +76,9 @@ func New(config Config) (*Server, error) {
 	calls := chainstore.New(0)
 	config.Server.Recorders = append(config.Server.Recorders, calls)
 	config.Server.Exchanger = exchanger
+	if config.Server.Groups == nil {
+		config.Server.Groups = groupsByGraph(config.Server.Cloud, exchanger, config.EntraClient)
+	}
 	config.Server.HTTPClient = config.EntraClient
 	server, err := onbehalf.New(config.Server)
 	if err != nil {
@@ -96,7 +103,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, exchanger.Close())
 	}
-	return &Server{mcp: server, exchanger: exchanger, calls: calls}, nil
+	return &Server{mcp: server, exchanger: exchanger, calls: calls, health: &httpguard.Health{Logger: logger}}, nil
 }
 
 // Grace is how long calls in flight may take to finish when the server is told to stop.
@@ -116,10 +123,25 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) Close() error { return s.exchanger.Close() }
 
 // Admin answers what operators and orchestrators ask: /healthz (the process runs) and /readyz (it can take calls).
-func (s *Server) Admin() http.Handler {
-	mux := http.NewServeMux()
-	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
-	mux.HandleFunc("GET /healthz", ok)
-	mux.HandleFunc("GET /readyz", ok)
-	return mux
+func (s *Server) Admin() http.Handler { return s.health.Handler() }
+
+// Drain makes /readyz say from now on that the server is about to stop.
+func (s *Server) Drain() { s.health.Drain() }
+
+// groupsByGraph asks Microsoft Graph, on behalf of the caller, for the groups that a token had no room for.
+func groupsByGraph(cloud entra.Cloud, exchanger obo.Exchanger, client *http.Client) func(context.Context, *identity.Caller) ([]string, error) {
+	return func(ctx context.Context, caller *identity.Caller) ([]string, error) {
+		var groups []string
+		err := obo.Do(ctx, exchanger, caller, cloud.GraphScope("User.Read"), func(token identity.Token) error {
+			me, err := graph.New(graph.Config{Endpoint: cloud.Graph, HTTPClient: client, Token: func(context.Context) (identity.Secret, error) {
+				return token.Value, nil
+			}})
+			if err != nil {
+				return err
+			}
+			groups, err = me.MyGroups(ctx)
+			return err
+		})
+		return groups, err
+	}
 }

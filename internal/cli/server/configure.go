@@ -72,10 +72,20 @@ type registration struct {
 // credential chooses how the server proves that it is the API: by a secret, a certificate, a federated token file or a
 // managed identity, the first that is set.
 func (r registration) credential() (obo.Credential, error) {
-	if secret := r.settings.Get("CLIENT_SECRET"); secret != "" {
+	set := func(name string) bool { return r.settings.Get(name) != "" }
+	switch {
+	case set("CLIENT_SECRET"):
 		return obo.SecretCredential(func() (identity.Secret, error) { return identity.NewSecret(r.settings.Get("CLIENT_SECRET")), nil }), nil
+	case set("CLIENT_CERTIFICATE_PATH"):
+		return obo.CertificateCredential(r.settings.Get("CLIENT_CERTIFICATE_PATH"), identity.NewSecret(r.settings.Get("CLIENT_CERTIFICATE_PASSWORD"))), nil
+	case set("AZURE_FEDERATED_TOKEN_FILE"):
+		return obo.TokenFileCredential(r.settings.Get("AZURE_FEDERATED_TOKEN_FILE")), nil
+	case set("MANAGED_IDENTITY_CLIENT_ID"):
+		id, err := r.settings.Client("MANAGED_IDENTITY_CLIENT_ID")
+		return obo.ManagedIdentityCredential(id), err
+	default:
+		return nil, errNoCredential
 	}
-	return nil, errNoCredential
 }
 
 // search says which index is searched, and as which application.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/httprun"
 	"github.com/onbehalf/onbehalf/internal/serve"
@@ -23,6 +24,8 @@ const (
 
 type serveFlags struct {
 	addr, adminAddr    string
+	hosts, origins     []string
+	clients            []string
 	dangerousAuthority bool
 }
 
@@ -40,6 +43,9 @@ environment, the file named by --env, .env or onbehalf.yaml.`,
 	}
 	cmd.Flags().StringVar(&flags.addr, "addr", "127.0.0.1:8000", "where to listen")
 	cmd.Flags().StringVar(&flags.adminAddr, "admin-addr", "127.0.0.1:8001", "where to answer /healthz, /readyz and /metrics; empty for nowhere")
+	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside MCP_URL's, as load balancers send it")
+	cmd.Flags().StringSliceVar(&flags.origins, "allow-origin", nil, "let web pages of this `ORIGIN` call, such as https://inspector.contoso.com")
+	cmd.Flags().StringSliceVar(&flags.clients, "allow-client", nil, "let only clients with this application `ID` call; repeat for several")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
 	return cmd
 }
@@ -57,6 +63,14 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	if err != nil {
 		return err
 	}
+	config.Server.Hosts, config.Server.Origins = flags.hosts, flags.origins
+	for _, client := range flags.clients {
+		id, bad := identity.ParseClientID(client)
+		if bad != nil {
+			return shell.Usage(fmt.Errorf("--allow-client %q: %w", client, bad))
+		}
+		config.Server.Clients = append(config.Server.Clients, id)
+	}
 	server, err := serve.New(config)
 	if err != nil {
 		return err
@@ -69,6 +83,7 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	if err != nil {
 		return err
 	}
+	context.AfterFunc(ctx, server.Drain)
 	fmt.Fprintf(sh.Err, "serving %s on %s\n", config.Server.URL, endpoints[0].Listener.Addr())
 	return httprun.Serve(ctx, serve.Grace, endpoints...)
 }
