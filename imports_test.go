@@ -70,6 +70,7 @@ var mayImport = map[string][]string{
 	// The command line, in three parts so that the production server links one of them without the rest.
 	"internal/cli/shell":  {"identity", "entra", "internal/httprun"},
 	"internal/cli/server": {"*"},
+	"internal/cli/client": {"identity", "entra", "chain", "signin", "signin/vault", "internal/cli/shell"},
 	"cmd/onbehalf":        {"internal/cli", "internal/cli/shell"},
 }
 

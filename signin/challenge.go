@@ -212,3 +212,18 @@ func (p *challengeParser) skip(set string) bool {
 func isTokenByte(r byte) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", r) >= 0
 }
+
+// Reason returns what the Bearer challenge of an answer gives as its reason: RFC 6750's error and error_description,
+// "" where there is none. The description is the server's own text: treat it as foreign.
+func Reason(header http.Header) (code, description string) {
+	parsed, err := parseWWWAuthenticate(header.Values("WWW-Authenticate"))
+	if err != nil {
+		return "", ""
+	}
+	for _, candidate := range parsed {
+		if candidate.scheme == "bearer" {
+			return candidate.params["error"], candidate.params["error_description"]
+		}
+	}
+	return "", ""
+}

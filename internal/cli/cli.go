@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 
+	"github.com/onbehalf/onbehalf/internal/cli/client"
 	"github.com/onbehalf/onbehalf/internal/cli/server"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
@@ -19,6 +20,7 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
 		`  onbehalf demo                       everything on this machine, no Azure
   onbehalf local --write-env .env     a local Entra and a local AI Search
   onbehalf call get_documents --env .env`)
+	root.AddCommand(client.Commands(sh)...)
 	root.AddCommand(server.Commands(sh)...)
 	root.AddCommand(
 		a.demoCommand(),

@@ -47,6 +47,7 @@ func where() map[string]string {
 		"AZURE_SEARCH_KEY":            "Azure portal > the search service > Keys > a query key; or leave it out to use the server's identity",
 		"ONBEHALF_LOCAL":              "1 when the authority is the local Entra and that is meant",
 		"ONBEHALF_CA_FILE":            "a CA certificate to trust besides the system's",
+		"CACHE_PASSPHRASE_FILE":       "a file with the passphrase of the client's token cache, where no keyring is to be had",
 		"MCP_URL":                     "the server's public URL",
 		"REDIS_URL":                   "redis://… or rediss://… of a shared token cache",
 		"CACHE_SECRET":                "a random secret of the deployment, at least 32 characters; two, separated by a comma, while it is being changed",

@@ -96,6 +96,9 @@ func (s *Shell) report(cmd *cobra.Command, err error, code int) {
 	}
 }
 
+// EnvFile returns the file named by --env, or "": hints repeat it.
+func (s *Shell) EnvFile() string { return s.envFile }
+
 // Logger returns a logger to stderr at the level that was asked for.
 func (s *Shell) Logger() (*slog.Logger, error) {
 	var level slog.Level
@@ -122,6 +125,14 @@ func (e *codedError) Unwrap() error { return e.err }
 // Hint adds to an error what the person can do next.
 func Hint(err error, format string, args ...any) error {
 	return &hintedError{err, fmt.Sprintf(format, args...)}
+}
+
+// HintOf returns what [Hint] added, or "".
+func HintOf(err error) string {
+	if hinted, ok := errors.AsType[*hintedError](err); ok {
+		return hinted.hint
+	}
+	return ""
 }
 
 type hintedError struct {

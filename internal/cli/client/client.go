@@ -1,0 +1,342 @@
+// Package client holds the commands of the person at the terminal: login, logout, accounts, token, tools, call, stdio.
+// They work with every MCP server that Entra protects, not with ours alone.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/signin"
+	"github.com/onbehalf/onbehalf/signin/vault"
+)
+
+// Commands returns the commands.
+func Commands(sh *shell.Shell) []*cobra.Command {
+	return []*cobra.Command{
+		loginCommand(sh), logoutCommand(sh), accountsCommand(sh), tokenCommand(sh), toolsCommand(sh), callCommand(sh), stdioCommand(sh),
+	}
+}
+
+// defaultServer is the server of "onbehalf serve" on this machine.
+const defaultServer = "http://localhost:8000/mcp"
+
+// options are the flags that several commands have.
+type options struct {
+	sh  *shell.Shell
+	tty *terminal
+
+	server, account, client, tenant, resource string
+	scopes                                    []string
+	device, browser                           bool
+	plaintext, anyAuthority                   bool
+	passphraseFile                            string
+	timeout                                   time.Duration
+}
+
+func newOptions(sh *shell.Shell) *options { return &options{sh: sh, tty: newTerminal(sh)} }
+
+// cacheFlags are those of every command that opens the token cache.
+func (o *options) cacheFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.server, "server", "", "the MCP server's `URL` (MCP_URL; default "+defaultServer+")")
+	flags.StringVar(&o.account, "account", "", "the account, by `NAME` or object id, where several are signed in")
+	flags.BoolVar(&o.plaintext, "plaintext-cache", false, "keep tokens unencrypted, where no keyring is to be had: whoever reads the file is you")
+	flags.StringVar(&o.passphraseFile, "cache-passphrase-file", "", "read the passphrase of the token cache from this `FILE` (CACHE_PASSPHRASE_FILE)")
+	must(cmd.RegisterFlagCompletionFunc("server", o.completeServers))
+	must(cmd.RegisterFlagCompletionFunc("account", o.completeAccounts))
+}
+
+// signInFlags are those of every command that may sign in.
+func (o *options) signInFlags(cmd *cobra.Command) {
+	o.cacheFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&o.client, "client-id", "", "the public client's application `ID` (WEB_CLIENT_ID)")
+	flags.StringVar(&o.tenant, "tenant", "", "the tenant, by `ID` or domain (TENANT_ID; default: the one that the server names)")
+	flags.StringArrayVar(&o.scopes, "scope", nil, "ask for this `SCOPE` instead of what the server asks for, and trust it with that; may be repeated")
+	flags.StringVar(&o.resource, "resource", "", "send this `URI` as the parameter resource (RFC 8707), or \"none\"; default: only where the server's URL is the App ID URI")
+	flags.BoolVar(&o.device, "device-code", false, "sign in with a code on another device")
+	flags.BoolVar(&o.browser, "browser", false, "sign in with the browser on this machine")
+	flags.BoolVar(&o.anyAuthority, "dangerously-authority", false, "trust an AZURE_AUTHORITY_HOST that is none of Microsoft's")
+	flags.DurationVar(&o.timeout, "timeout", 2*time.Minute, "give up after this `TIME`, sign-in aside")
+	cmd.MarkFlagsMutuallyExclusive("device-code", "browser")
+}
+
+// must is for mistakes of the program alone: a flag that does not exist.
+func must(err error) {
+	if err != nil {
+		panic(err) //nolint:forbidigo // a mistake in this file, found by every test
+	}
+}
+
+// opened is what a command works with.
+type opened struct {
+	server   *url.URL
+	settings *shell.Settings
+	cache    *vault.Vault
+	ledger   *vault.Book
+	logger   *slog.Logger
+}
+
+// openCache opens settings, cache and ledger: enough for commands that only look.
+func (o *options) openCache() (*opened, error) {
+	logger, err := o.sh.Logger()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := o.sh.Settings(false)
+	if err != nil {
+		return nil, err
+	}
+	settings.Override("MCP_URL", o.server)
+	server, err := signin.ServerURL(settings.Or("MCP_URL", defaultServer))
+	if err != nil {
+		return nil, shell.Usage(err)
+	}
+	if o.passphraseFile == "" {
+		o.passphraseFile = settings.Get("CACHE_PASSPHRASE_FILE")
+	}
+	cacheDir, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("where to keep tokens: %w", err)
+	}
+	configDir, err := os.UserConfigDir()
+	if err != nil {
+		return nil, fmt.Errorf("where to keep what was confirmed: %w", err)
+	}
+	notice := func(message string) { fmt.Fprintln(o.sh.Err, "note: "+message) }
+	cache, err := vault.Open(vault.Config{Dir: filepath.Join(cacheDir, "onbehalf", "tokens"), Keepers: o.keepers(), Notice: notice})
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := vault.OpenBook(vault.Config{Dir: filepath.Join(configDir, "onbehalf"), Notice: notice})
+	if err != nil {
+		return nil, err
+	}
+	return &opened{server: server, settings: settings, cache: cache, ledger: ledger, logger: logger}, nil
+}
+
+// keepers lists who may hold the key of the cache here, best first.
+func (o *options) keepers() []vault.Keeper {
+	var keepers []vault.Keeper
+	if o.plaintext {
+		keepers = append(keepers, vault.Plain{})
+	}
+	passphrase := &vault.Passphrase{Ask: o.passphrase}
+	if o.passphraseFile != "" {
+		keepers = append(keepers, passphrase)
+	}
+	if o.hasDesktop() {
+		keepers = append(keepers, vault.Desktop{})
+	}
+	keepers = append(keepers, vault.Kernel{})
+	if o.passphraseFile == "" && o.tty.interactive {
+		keepers = append(keepers, passphrase)
+	}
+	return keepers
+}
+
+func (o *options) passphrase(ctx context.Context) (string, error) {
+	if o.passphraseFile == "" {
+		return o.tty.askSecret(ctx, "passphrase of the token cache: ")
+	}
+	text, err := os.ReadFile(o.passphraseFile)
+	if err != nil {
+		return "", fmt.Errorf("the passphrase: %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+// signer is what a command works with that may sign in.
+type signer struct {
+	*opened
+	acquirer *signin.Client
+	handler  *signin.Handler
+	http     *http.Client // for the server
+	watch    *watch
+
+	loginHint string // the command that signs in
+}
+
+// openSigner makes the handler for the server. explicit says that the person has just asked to sign in: then nothing
+// more needs a yes.
+func (o *options) openSigner(explicit bool) (*signer, error) {
+	opened, err := o.openCache()
+	if err != nil {
+		return nil, err
+	}
+	settings := opened.settings
+	settings.Override("WEB_CLIENT_ID", o.client)
+	settings.Override("TENANT_ID", o.tenant)
+	if err = settings.Require("WEB_CLIENT_ID"); err != nil {
+		return nil, err
+	}
+	client, err := settings.Client("WEB_CLIENT_ID")
+	if err != nil {
+		return nil, err
+	}
+	cloud, err := settings.Cloud(shell.Trust{Loopback: true, Any: o.anyAuthority})
+	if err != nil {
+		return nil, err
+	}
+	entraClient, err := settings.EntraClient(cloud)
+	if err != nil {
+		return nil, err
+	}
+	acquirer, err := signin.New(o.config(opened, cloud, client, entraClient))
+	if err != nil {
+		return nil, shell.Usage(err)
+	}
+	serverClient, err := settings.HTTPClient()
+	if err != nil {
+		return nil, err
+	}
+	scopes, err := parseScopes(o.scopes)
+	if err != nil {
+		return nil, err
+	}
+	serverClient.Timeout = 0 // a tool may take its time: --timeout bounds the whole
+	s := &signer{opened: opened, acquirer: acquirer, watch: &watch{base: serverClient.Transport}, loginHint: o.loginHint(opened)}
+	serverClient.Transport = s.watch
+	s.http = signin.SameOrigin(serverClient)
+	cfg := signin.HandlerConfig{
+		HTTPClient: s.http, Scopes: scopes, APIs: o.ownAPIs(opened), Account: o.account, Resource: o.resource,
+		Ledger: opened.ledger, Logger: opened.logger, Ask: o.ask,
+	}
+	if o.tty.interactive {
+		cfg.Confirm = o.confirm
+	}
+	if explicit {
+		cfg.Ask = nil
+	}
+	if s.handler, err = signin.NewHandler(opened.server, acquirer, cfg); err != nil {
+		return nil, shell.Usage(err)
+	}
+	return s, nil
+}
+
+// loginHint repeats how the server was named.
+func (o *options) loginHint(opened *opened) string {
+	hint := "onbehalf login"
+	if file := o.sh.EnvFile(); file != "" {
+		hint += " --env " + file
+	}
+	if o.server != "" || o.sh.EnvFile() == "" {
+		hint += " --server " + opened.server.String()
+	}
+	return hint
+}
+
+func (o *options) config(opened *opened, cloud entra.Cloud, client identity.ClientID, entraClient *http.Client) signin.Config {
+	cfg := signin.Config{
+		Tenant: opened.settings.Get("TENANT_ID"), Client: client, HTTPClient: entraClient,
+		Prompt: o.showCode, Cache: opened.cache, Logger: opened.logger,
+	}
+	if opened.settings.Get("AZURE_AUTHORITY_HOST") != "" {
+		cfg.Authority = cloud.Authority
+	}
+	if o.browser || o.hasBrowser() && !o.device {
+		cfg.Open = o.openBrowser
+	}
+	switch {
+	case o.device:
+		cfg.Method = signin.ByDeviceCode
+	case o.browser:
+		cfg.Method = signin.ByBrowser
+	}
+	return cfg
+}
+
+// ownAPIs are the App ID URIs of the server that the settings describe. They say nothing of another server.
+func (o *options) ownAPIs(opened *opened) []string {
+	described, err := o.sh.Settings(false)
+	if err != nil {
+		return nil
+	}
+	server, err := signin.ServerURL(described.Or("MCP_URL", defaultServer))
+	if err != nil || *server != *opened.server {
+		return nil
+	}
+	var apis []string
+	if uri := described.Get("API_APP_ID_URI"); uri != "" {
+		apis = append(apis, uri)
+	}
+	if id := described.Get("API_CLIENT_ID"); id != "" {
+		apis = append(apis, "api://"+id)
+	}
+	return apis
+}
+
+func parseScopes(texts []string) ([]entra.Scope, error) {
+	var scopes []entra.Scope
+	for _, text := range texts {
+		scope, err := entra.ParseScope(text)
+		if err != nil {
+			return nil, shell.Usage(fmt.Errorf("--scope: %w", err))
+		}
+		scopes = append(scopes, scope)
+	}
+	return scopes, nil
+}
+
+// within bounds a command's work by --timeout.
+func (o *options) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("no answer within %s", o.timeout))
+}
+
+func (o *options) completeServers(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	opened, err := o.openCache()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	grants, err := opened.ledger.Grants(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var servers []string
+	for _, grant := range grants {
+		servers = append(servers, grant.Server)
+	}
+	return servers, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (o *options) completeAccounts(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	opened, err := o.openCache()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	all, err := signin.Accounts(cmd.Context(), opened.cache)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, account := range all {
+		names = append(names, account.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
+}
+
+// timedOut gives an error its cause: that time was up is not "context deadline exceeded" to a person.
+func timedOut(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return shell.Hint(context.Cause(ctx), "--timeout sets another limit")
+	}
+	return err
+}

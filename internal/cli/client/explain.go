@@ -1,0 +1,181 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/signin"
+	"github.com/onbehalf/onbehalf/signin/vault"
+)
+
+// explain adds to an error what the person can do.
+func (s *signer) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var ambiguous *signin.Ambiguous
+	var refused *signin.Refused
+	var needed *signin.Needed
+	refusal, isRefusal := errors.AsType[*entra.Error](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &ambiguous):
+		return shell.Hint(ambiguous, "choose one with --account %s", ambiguous.Accounts[0].Name)
+	case errors.As(err, &refused):
+		return explainRefusal(refused)
+	case errors.As(err, &needed):
+		return shell.Hint(explainNeeded(needed), "%s", s.loginHint)
+	case isRefusal:
+		advice := refusal.Advice()
+		return shell.Hint(fmt.Errorf("%s (%w)", advice.Cause, refusal), "%s", adviceText(advice))
+	}
+	if hinted := explainCache(err); hinted != nil {
+		return hinted
+	}
+	return s.explainServer(ctx, err)
+}
+
+func explainNeeded(needed *signin.Needed) error {
+	if refusal, ok := errors.AsType[*entra.Error](needed.Cause); ok {
+		return fmt.Errorf("you must sign in again: %s (%w)", refusal.Advice().Cause, refusal)
+	}
+	return errors.New("you are not signed in for this server")
+}
+
+func explainRefusal(refused *signin.Refused) error {
+	advice := refused.Err.Advice()
+	err := fmt.Errorf("%s (%w)", strings.TrimSuffix(advice.Cause, "."), refused)
+	if refused.Err.Correlation != "" {
+		err = fmt.Errorf("%w, correlation id %s", err, printable(refused.Err.Correlation))
+	}
+	if other, blocked := refused.Other(); blocked {
+		flag := map[signin.Method]string{signin.ByBrowser: "--browser", signin.ByDeviceCode: "--device-code"}[other]
+		return shell.Hint(err, "a policy of your tenant blocks sign-in by %s: try %s", refused.Method, flag)
+	}
+	return shell.Hint(err, "%s", adviceText(advice))
+}
+
+func adviceText(advice entra.Advice) string {
+	if advice.Who == entra.You {
+		return advice.Fix
+	}
+	return advice.Who + ": " + advice.Fix
+}
+
+func explainCache(err error) error {
+	var unavailable *vault.UnavailableError
+	switch {
+	case errors.Is(err, vault.ErrNoKeeper):
+		return shell.Hint(err, "--cache-passphrase-file FILE encrypts with a passphrase; --plaintext-cache does not encrypt")
+	case errors.Is(err, vault.ErrPassphrase):
+		return shell.Hint(err, "\"onbehalf logout\" removes what was encrypted with the other one")
+	case errors.As(err, &unavailable):
+		hint := map[string]string{
+			vault.DesktopName:    "unlock the desktop's keyring, or sign in anew after \"onbehalf logout\"",
+			vault.PassphraseName: "give the passphrase with --cache-passphrase-file",
+			vault.PlainName:      "it was written with --plaintext-cache: say so again, or sign in anew after \"onbehalf logout\"",
+		}[unavailable.Keeper]
+		return shell.Hint(err, "%s", cmp.Or(hint, "sign in anew after \"onbehalf logout\""))
+	}
+	return nil
+}
+
+// explainServer is for what the server did.
+func (s *signer) explainServer(ctx context.Context, err error) error {
+	if timed := timedOut(ctx, err); timed != err { //nolint:errorlint // the same error, not the same kind
+		return timed
+	}
+	status, code, description := s.watch.refusal()
+	switch {
+	case errors.Is(err, signin.ErrNotTrusted) && strings.Contains(err.Error(), "nobody confirmed"):
+		return shell.Hint(err, "if that API is the server's own: run this in a terminal and confirm it, or name it with --scope")
+	case errors.Is(err, signin.ErrNotTrusted), errors.Is(err, signin.ErrStillRefused), errors.Is(err, signin.ErrTooMany):
+		return shell.Hint(err, "do not go on unless you know who runs %s", s.server.Host)
+	case status == http.StatusUnauthorized && strings.Contains(err.Error(), "Unauthorized"):
+		return shell.Hint(fmt.Errorf("%s refuses the token: %s", s.server, describe(code, description)), "\"onbehalf token\" shows what the token says; \"onbehalf login\" gets a new one")
+	case strings.Contains(err.Error(), "connection refused"):
+		return shell.Hint(fmt.Errorf("nothing answers at %s", s.server), "start the server, or name another with --server")
+	}
+	return errors.New(printable(trimSDK(err.Error())))
+}
+
+func describe(code, description string) string {
+	text := "HTTP 401 without a reason"
+	if code != "" {
+		text = code
+	}
+	if description != "" {
+		text += ": " + description
+	}
+	return printable(text)
+}
+
+// trimSDK takes the SDK's own words from the front of its errors.
+func trimSDK(text string) string {
+	if _, rest, ok := strings.Cut(text, "rejected by transport: "); ok {
+		return rest
+	}
+	return text
+}
+
+// watch sees what the server answers beside the SDK: why it refused, and the id of the call's chain.
+type watch struct {
+	base http.RoundTripper
+
+	mu          sync.Mutex
+	status      int
+	code        string
+	description string
+	chain       string
+}
+
+// chainHeader names the chain of a call; see package onbehalf.
+const chainHeader = "Onbehalf-Chain"
+
+// RoundTrip implements [http.RoundTripper].
+func (w *watch) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if id := resp.Header.Get(chainHeader); id != "" {
+		w.chain = id
+	}
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		w.status = resp.StatusCode
+		w.code, w.description = signin.Reason(resp.Header)
+	}
+	return resp, nil
+}
+
+func (w *watch) refusal() (status int, code, description string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status, w.code, w.description
+}
+
+func (w *watch) chainID() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.chain
+}
+
+// limited reads at most n bytes of a body.
+func limited(body io.Reader, n int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(body, n+1))
+	if err == nil && int64(len(text)) > n {
+		err = fmt.Errorf("an answer of more than %d bytes", n)
+	}
+	return text, err
+}

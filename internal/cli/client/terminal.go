@@ -1,0 +1,180 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/signin"
+)
+
+// terminal is where the person sits, if there is one.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+
+	interactive bool // a person can be asked: standard input and error are a terminal
+	fancy       bool // standard output is one
+	fancyErr    bool
+	colour      bool
+	width       int
+	program     string // which terminal it is, as far as images go
+}
+
+func newTerminal(sh *shell.Shell) *terminal {
+	t := &terminal{in: sh.In, out: sh.Out, err: sh.Err, width: 100}
+	t.fancy, t.fancyErr = isTerminal(sh.Out), isTerminal(sh.Err)
+	t.interactive = isTerminal(sh.In) && t.fancyErr
+	_, noColour := sh.Environ("NO_COLOR")
+	name, _ := sh.Environ("TERM")
+	t.colour = t.fancy && !noColour && name != "dumb"
+	t.program, _ = sh.Environ("TERM_PROGRAM")
+	if strings.Contains(name, "kitty") {
+		t.program = "kitty"
+	}
+	if file, ok := sh.Out.(*os.File); ok && t.fancy {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 20 {
+			t.width = width
+		}
+	}
+	return t
+}
+
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// bold is for headings, where colours are wanted.
+func (t *terminal) bold(s string) string {
+	if !t.colour {
+		return s
+	}
+	return "\x1b[1m" + s + "\x1b[0m"
+}
+
+// maxReply bounds what a person types.
+const maxReply = 4096
+
+// yes asks a question; only "y" and "yes" are one.
+func (t *terminal) yes(ctx context.Context, question string) (bool, error) {
+	fmt.Fprintf(t.err, "%s [y/N] ", question)
+	reply, err := t.line(ctx)
+	return strings.EqualFold(reply, "y") || strings.EqualFold(reply, "yes"), err
+}
+
+func (t *terminal) line(ctx context.Context) (string, error) {
+	type read struct {
+		text string
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() { // a read of a terminal cannot be ended: it is left behind when the command ends
+		text, err := bufio.NewReader(io.LimitReader(t.in, maxReply)).ReadString('\n')
+		done <- read{strings.TrimSpace(text), err}
+	}()
+	select {
+	case reply := <-done:
+		if errors.Is(reply.err, io.EOF) {
+			reply.err = nil
+		}
+		return reply.text, reply.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func (t *terminal) askSecret(_ context.Context, question string) (string, error) {
+	file, ok := t.in.(*os.File)
+	if !ok {
+		return "", errors.New("no terminal to ask at")
+	}
+	fmt.Fprint(t.err, question)
+	text, err := term.ReadPassword(int(file.Fd()))
+	fmt.Fprintln(t.err)
+	return string(text), err
+}
+
+// showCode shows a device code and counts down until the sign-in ends.
+func (o *options) showCode(ctx context.Context, code signin.DeviceCode) error {
+	fmt.Fprintf(o.sh.Err, "To sign in for %s\n  open   %s\n  enter  %s\n", printable(code.Server), code.VerificationURL, o.tty.bold(printable(code.UserCode)))
+	if !o.tty.fancyErr {
+		return nil
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	defer fmt.Fprint(o.sh.Err, "\r\x1b[K")
+	for {
+		left := time.Until(code.Expires).Round(time.Second)
+		fmt.Fprintf(o.sh.Err, "\r\x1b[Kwaiting, %d:%02d left (Ctrl-C gives up)", int(left.Minutes()), int(left.Seconds())%60)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// errDeclined is the person's no.
+var errDeclined = errors.New("you declined")
+
+// confirm asks whether a server may have tokens for an API that is not its own address.
+func (o *options) confirm(ctx context.Context, asked signin.Grant) error {
+	fmt.Fprintf(o.sh.Err, "The server      %s\nasks for        %s\nto be issued by %s%s\n", asked.Server, joinScopes(asked.Scopes), asked.Authority, asked.Tenant)
+	fmt.Fprintln(o.sh.Err, "Whoever runs that server can then use this API as you. Say yes only if the API is that server's own.")
+	ok, err := o.tty.yes(ctx, "Do you trust it?")
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errDeclined
+	}
+	return nil
+}
+
+// ask asks whether to sign in now because a server wants it. A device code needs a yes; a browser shows for itself what
+// is asked.
+func (o *options) ask(ctx context.Context, cause signin.Cause) error {
+	fmt.Fprintf(o.sh.Err, "%s wants you to sign in", cause.Server)
+	if cause.Claims != "" {
+		fmt.Fprintf(o.sh.Err, " again, and demands %s", cause.Claims)
+	}
+	fmt.Fprintln(o.sh.Err)
+	if o.tty.interactive {
+		ok, err := o.tty.yes(ctx, "Sign in now?")
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errDeclined
+		}
+		return nil
+	}
+	if !o.device && (o.browser || o.hasBrowser()) {
+		return nil
+	}
+	return &signin.Needed{Cause: cause.Reason}
+}
+
+// printable takes from a foreign text what could steer a terminal: control characters and marks that turn the direction
+// of writing. Line breaks and tabs stay.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case unicode.IsControl(r), r >= 0x200e && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == unicode.ReplacementChar:
+			return '·'
+		}
+		return r
+	}, s)
+}
