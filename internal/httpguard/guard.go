@@ -44,7 +44,7 @@ type Config struct {
 	Calls     float64
 	CallBurst int
 	// Failures is how many requests an address may fail to authenticate per second, with FailureBurst at once; 0 means
-	// 1 and 60, negative no limit. What an address does successfully is not counted and not hindered.
+	// 5 and 300, negative no limit. What an address does successfully is not counted and not hindered.
 	Failures     float64
 	FailureBurst int
 	// Proxies are the networks of the reverse proxies whose X-Forwarded-For is believed.
@@ -105,7 +105,7 @@ func New(cfg Config) (*Guard, error) {
 		return nil, fmt.Errorf("httpguard: %w", errors.Join(errs...))
 	}
 	g.calls = newLimiter(cfg.Calls, cfg.CallBurst, 50, 200, cfg.Now)
-	g.failures = newLimiter(cfg.Failures, cfg.FailureBurst, 1, 60, cfg.Now)
+	g.failures = newLimiter(cfg.Failures, cfg.FailureBurst, 5, 300, cfg.Now)
 	g.cfg = cfg
 	return g, nil
 }

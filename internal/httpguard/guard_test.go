@@ -160,7 +160,7 @@ func (c *counting) Read(b []byte) (int, error) { c.read += len(b); return len(b)
 
 func TestFailuresOfAnAddressAreLimited(t *testing.T) {
 	now := time.Unix(0, 0)
-	h := whole(guard(t, func(c *httpguard.Config) { c.FailureBurst, c.Now = 3, func() time.Time { return now } }), echo)
+	h := whole(guard(t, func(c *httpguard.Config) { c.Failures, c.FailureBurst, c.Now = 1, 3, func() time.Time { return now } }), echo)
 	for i := range 5 {
 		w := send(h, http.MethodPost, "", "Authorization", "")
 		want := map[bool]int{true: 401, false: 429}[i < 3]
