@@ -99,6 +99,9 @@ func (s *Server) requestOf(c *call, f flow) (*request, error) {
 		}
 		return &request{authorization: a}, err
 	}
+	if f.Kind == flowAdmin {
+		return s.adminRequest(c, f)
+	}
 	device, err := s.findDevice(c, f.UserCode)
 	if err != nil {
 		return nil, err
@@ -206,6 +209,9 @@ func containsAll(have, want []byte) bool {
 
 // afterPolicies asks for consent, records it, and finishes.
 func (s *visit) afterPolicies(person *Person, sess session) error {
+	if s.f.Kind == flowAdmin {
+		return s.adminStep(person)
+	}
 	missing, _ := s.missingConsent(s.r.client, s.r.want, person.ID)
 	if s.r.prompt == "consent" && !s.f.Agreed {
 		missing = s.r.want.names
@@ -243,14 +249,18 @@ func (s *visit) permissions(names []string) []permission {
 	}
 	var out []permission
 	for _, name := range names {
-		p := permission{Title: name, Scope: s.r.want.prefix + "/" + name}
-		if scope, ok := s.r.want.resource.Scope(name); ok {
-			p.Title = orElse(orElse(scope.UserConsentDisplayName, scope.AdminConsentDisplayName), name)
-			p.Description = orElse(scope.UserConsentDescription, scope.AdminConsentDescription)
-		}
-		out = append(out, p)
+		out = append(out, describePermission(s.r.want.resource, s.r.want.prefix, name))
 	}
 	return out
+}
+
+func describePermission(resource *Application, prefix, name string) permission {
+	p := permission{Title: name, Scope: prefix + "/" + name}
+	if scope, ok := resource.Scope(name); ok {
+		p.Title = orElse(orElse(scope.UserConsentDisplayName, scope.AdminConsentDisplayName), name)
+		p.Description = orElse(scope.UserConsentDescription, scope.AdminConsentDescription)
+	}
+	return p
 }
 
 // needsAdministrator reports whether one of the permissions is not a person's own to give.

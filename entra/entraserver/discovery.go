@@ -16,6 +16,8 @@ func (s *Server) discoveryRoutes() map[string]endpoint {
 		"GET /{tenant}/.well-known/oauth-authorization-server":      {name: "metadata", handle: s.notEmulated("OAuth authorization server metadata; Entra has OpenID metadata only")},
 		"GET /{tenant}/discovery/keys":                              {name: "keys", handle: func(w http.ResponseWriter, c *call) error { return s.jwks(w, c, 1) }},
 		"GET /{tenant}/discovery/v2.0/keys":                         {name: "keys", handle: func(w http.ResponseWriter, c *call) error { return s.jwks(w, c, 2) }},
+		"GET /oidc/userinfo":                                        {name: "userinfo", handle: s.userInfo},
+		"POST /oidc/userinfo":                                       {name: "userinfo", handle: s.userInfo},
 		"GET /error":                                                {name: "error", handle: s.explain},
 		"GET /common/userrealm/*":                                   {name: "userrealm", handle: s.notEmulated("user realm discovery (sign-in with a password over the wire)")},
 		"GET /{tenant}/v2.0/.well-known/oauth-authorization-server": {name: "metadata", handle: s.notEmulated("OAuth authorization server metadata; Entra has OpenID metadata only")},

@@ -121,6 +121,7 @@ const (
 	flowAuthorize = "authorize"
 	flowDevice    = "device"
 	flowLogout    = "logout"
+	flowAdmin     = "admin"
 )
 
 // sealFlow binds the flow to the browser and to the next quarter of an hour.

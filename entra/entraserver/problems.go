@@ -76,6 +76,7 @@ var refusals = map[int]refusal{
 	70020:   {400, "expired_token", "", "The provided value for the input parameter 'device_code' is not valid. This device code has expired."},
 	90119:   {400, invalidRequest, "", "The user code is null or empty."},
 	90120:   {400, invalidRequest, "", "The user code was already authorized or declined."},
+	650056:  {400, invalidRequest, "", "Misconfigured application. This could be due to one of the following: the client has not listed any permissions in the requested permissions in the client's application registration."},
 	65004:   {400, "access_denied", "", "User declined to consent to access the app."},
 	70000:   {400, invalidGrant, "", "The provided grant is invalid or has expired."},
 	70008:   {400, invalidGrant, "", "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource."},
