@@ -1,4 +1,6 @@
-// Command graphme is an MCP server whose tool asks Microsoft Graph who the signed-in person is, as that person.
+// Command graphme is an MCP server whose tool asks Microsoft Graph who the signed-in person is, as that person:
+//
+//	TENANT_ID=… API_CLIENT_ID=… CLIENT_SECRET=… graphme localhost:8003
 package main
 
 import (
@@ -46,23 +48,20 @@ func main() {
 	tenant, _ := identity.ParseTenantID(os.Getenv("TENANT_ID")) // New names what is wrong
 	client, _ := identity.ParseClientID(os.Getenv("API_CLIENT_ID"))
 	cloud, _ := entra.CloudOf(os.Getenv("AZURE_AUTHORITY_HOST"))
-	scope, err := entra.NewScope("https://graph.microsoft.com", "User.Read")
-	if err != nil {
-		log.Fatal(err)
-	}
 	exchanger, err := obo.New(obo.Config{Cloud: cloud, Tenant: tenant, Client: client, Credential: obo.Secret(identity.NewSecret(os.Getenv("CLIENT_SECRET")))})
 	if err != nil {
 		log.Fatal(err)
 	}
+	addr := os.Args[1]
 	server, err := onbehalf.New(onbehalf.Config{
-		URL: &url.URL{Scheme: "http", Host: "localhost:8003", Path: "/mcp"}, Cloud: cloud,
+		URL: &url.URL{Scheme: "http", Host: addr, Path: "/mcp"}, Cloud: cloud,
 		Tenants: []identity.TenantID{tenant}, Client: client, Exchanger: exchanger,
 	})
 	if err == nil {
-		err = onbehalf.AddTool(server, &onbehalf.Tool{Name: "me", Description: "Your profile.", ReadOnly: true}, scope, me(cloud.Graph))
+		err = onbehalf.AddTool(server, &onbehalf.Tool{Name: "me", Description: "Your profile.", ReadOnly: true}, cloud.GraphScope("User.Read"), me(cloud.Graph))
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe("127.0.0.1:8003", server.Handler()))
+	log.Fatal(http.ListenAndServe(addr, server.Handler()))
 }

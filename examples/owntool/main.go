@@ -1,4 +1,4 @@
-// Command owntool is an MCP server with a tool of one's own. Set TENANT_ID and API_CLIENT_ID, sign in, call "greet".
+// Command owntool is an MCP server with a tool of one's own: TENANT_ID=… API_CLIENT_ID=… owntool localhost:8002
 package main
 
 import (
@@ -25,8 +25,9 @@ func main() {
 	tenant, _ := identity.ParseTenantID(os.Getenv("TENANT_ID")) // New names what is wrong
 	client, _ := identity.ParseClientID(os.Getenv("API_CLIENT_ID"))
 	cloud, _ := entra.CloudOf(os.Getenv("AZURE_AUTHORITY_HOST"))
+	addr := os.Args[1]
 	server, err := onbehalf.New(onbehalf.Config{
-		URL: &url.URL{Scheme: "http", Host: "localhost:8002", Path: "/mcp"}, Cloud: cloud,
+		URL: &url.URL{Scheme: "http", Host: addr, Path: "/mcp"}, Cloud: cloud,
 		Tenants: []identity.TenantID{tenant}, Client: client,
 	})
 	if err == nil {
@@ -35,5 +36,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe("127.0.0.1:8002", server.Handler()))
+	log.Fatal(http.ListenAndServe(addr, server.Handler()))
 }
