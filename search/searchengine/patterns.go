@@ -54,12 +54,12 @@ func (r *run) phraseNode(field int, q *lucene.Phrase, boost float64) node {
 // phraseNode is a phrase in one field.
 type phraseNode struct {
 	phrase inverted.Phrase
-	weight float64
-	norms  *[256]float64
+	weight float32
+	norms  *[256]float32
 }
 
 func (n *phraseNode) run(r *run, within, matched bitset.Set, scores []float64) {
-	n.phrase.Each(within, r.stopped, func(doc uint32, freq float64) {
+	n.phrase.Each(within, r.stopped, func(doc uint32, freq float32) {
 		matched.Add(doc)
 		if scores != nil {
 			scores[doc] += n.phrase.Field.ScoreOf(doc, freq, n.weight, n.norms)

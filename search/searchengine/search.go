@@ -132,7 +132,7 @@ type run struct {
 	spilled bool
 	fuzzy   *inverted.Fuzzy
 	scratch *scratch
-	normsOf []*[256]float64 // by searchable field
+	normsOf []*[256]float32 // by searchable field
 }
 
 // answer works the query off. within holds what the caller may see.

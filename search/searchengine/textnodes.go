@@ -100,9 +100,9 @@ func (r *run) termNode(field int, term string, boost float64) node {
 }
 
 // norms are worked out once for each field and query.
-func (r *run) norms(field int) *[256]float64 {
+func (r *run) norms(field int) *[256]float32 {
 	if r.normsOf == nil {
-		r.normsOf = make([]*[256]float64, len(r.fields))
+		r.normsOf = make([]*[256]float32, len(r.fields))
 	}
 	if r.normsOf[field] == nil {
 		r.normsOf[field] = inverted.BM25{K1: r.schema.K1, B: r.schema.B}.Norms(r.fields[field])
@@ -136,8 +136,8 @@ func (noneNode) run(*run, bitset.Set, bitset.Set, []float64) {}
 type termNode struct {
 	field   *inverted.Field
 	posting *inverted.Posting
-	weight  float64
-	norms   *[256]float64
+	weight  float32
+	norms   *[256]float32
 }
 
 func (n *termNode) run(_ *run, within, matched bitset.Set, scores []float64) {

@@ -17,7 +17,7 @@ type Phrase struct {
 
 // Each calls found for every document among within that holds the phrase, with how often: where terms may be out of
 // place, each occurrence counts for the less the further they are.
-func (p *Phrase) Each(within bitset.Set, stop func() bool, found func(doc uint32, freq float64)) {
+func (p *Phrase) Each(within bitset.Set, stop func() bool, found func(doc uint32, freq float32)) {
 	rarest := slices.MinFunc(p.Postings, func(a, b *Posting) int { return len(a.Docs) - len(b.Docs) })
 	cursors := make([]int, len(p.Postings)) // into the documents of each posting
 	positions := make([][]uint32, len(p.Postings))
@@ -48,7 +48,7 @@ func (p *Phrase) seek(doc uint32, cursors []int) bool {
 	return true
 }
 
-func (p *Phrase) freq(positions [][]uint32) float64 {
+func (p *Phrase) freq(positions [][]uint32) float32 {
 	if p.Slop == 0 {
 		return p.exact(positions)
 	}
@@ -56,8 +56,8 @@ func (p *Phrase) freq(positions [][]uint32) float64 {
 }
 
 // exact counts the places where every term stands at its offset.
-func (p *Phrase) exact(positions [][]uint32) float64 {
-	freq := 0.0
+func (p *Phrase) exact(positions [][]uint32) float32 {
+	freq := float32(0)
 next:
 	for _, first := range positions[0] {
 		for k := 1; k < len(positions); k++ {
@@ -73,10 +73,10 @@ next:
 // sloppy counts the places where the terms stand at most Slop moves away from their offsets, each for 1/(1+moves), the
 // way Lucene's SloppyPhraseScorer does: with every position less its term's offset, the moves are the distance from the
 // least to the greatest. The window moves on by its least position.
-func (p *Phrase) sloppy(positions [][]uint32) float64 {
+func (p *Phrase) sloppy(positions [][]uint32) float32 {
 	at := make([]int, len(positions))
 	place := func(k int) int64 { return int64(positions[k][at[k]]) - int64(p.Offsets[k]) }
-	freq, best, least := 0.0, int64(math.MaxInt64), -1
+	freq, best, least := float32(0), int64(math.MaxInt64), -1
 	for {
 		low, high := 0, int64(math.MinInt64)
 		for k := range positions {
@@ -87,7 +87,7 @@ func (p *Phrase) sloppy(positions [][]uint32) float64 {
 		}
 		// One occurrence goes on as long as the same term is the least.
 		if low != least && best <= int64(p.Slop) {
-			freq += 1 / (1 + float64(best))
+			freq += 1 / (1 + float32(best))
 			best = math.MaxInt64
 		}
 		if low != least {
@@ -101,7 +101,7 @@ func (p *Phrase) sloppy(positions [][]uint32) float64 {
 		}
 	}
 	if best <= int64(p.Slop) {
-		freq += 1 / (1 + float64(best))
+		freq += 1 / (1 + float32(best))
 	}
 	return freq
 }
@@ -120,8 +120,8 @@ func (p *Phrase) distinct(positions [][]uint32, at []int) bool {
 
 // Weight is the part of the phrase's score that is the same for all documents: that of its terms together. live is as
 // for [Posting.LiveDocs].
-func (p *Phrase) Weight(formula BM25, live bitset.Set, boost float64) float64 {
-	sum := 0.0
+func (p *Phrase) Weight(formula BM25, live bitset.Set, boost float64) float32 {
+	sum := float32(0)
 	for _, posting := range p.Postings {
 		sum += formula.Weight(p.Field, posting.LiveDocs(live), boost)
 	}
