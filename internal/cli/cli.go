@@ -26,6 +26,7 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
 		a.demoCommand(),
 		a.localCommand(),
 		a.indexCommand(),
+		a.conformCommand(),
 		a.versionCommand(),
 	)
 	return sh.Run(ctx, args)
