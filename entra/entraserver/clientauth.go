@@ -33,7 +33,7 @@ func (s *Server) findClient(c *call, id string) (*Application, error) {
 		return nil, refuse(700038, quote(id))
 	}
 	app := s.dir.Application(parsed)
-	if app == nil || app.Foreign && len(app.PasswordCredentials) == 0 || s.dir.PrincipalOf(parsed) == nil {
+	if app == nil || app.Foreign && len(app.PasswordCredentials) == 0 && !app.IsPublic() || s.dir.PrincipalOf(parsed) == nil {
 		return nil, refuse(700016, parsed, s.dir.Domain())
 	}
 	if app.Disabled || !s.dir.PrincipalOf(parsed).AccountEnabled {

@@ -87,7 +87,7 @@ func addContosoPeople(d *Directory) error {
 
 func addContosoApps(d *Directory) error {
 	var errs []error
-	for i, a := range []*Application{contosoAPI(), contosoWebClient(), contosoWebAgent(), contosoOther(), searchService(), microsoftGraph(), contosoAgent()} {
+	for i, a := range []*Application{contosoAPI(), contosoWebClient(), contosoWebAgent(), contosoOther(), searchService(), microsoftGraph(), contosoAgent(), tokenExchange(), graphCommandLine()} {
 		a.ID = object(fmt.Sprintf("0b7ec700-0000-4000-8000-%012x", i+1))
 		a.Created = time.Date(2026, time.January, 5, 9, 0, 0, 0, time.UTC)
 		if a.SignInAudience == "" {
@@ -202,6 +202,8 @@ const (
 	graphAppWrite     = "bdfbf15f-ee85-4955-8675-146e8e5296b5"
 	graphGrantWrite   = "41ce6ca6-6826-4807-84f1-1c82854f7ee5"
 	graphDirectory    = "06da0dbc-49e2-44d2-8312-53f166ab848a"
+	graphRoleWrite    = "84bccea3-f856-4a8a-967b-dbe0a3d53a64"
+	graphAppRead      = "c79f8feb-a9db-4090-85f9-90d820caa0eb"
 	graphEmail        = "64a6cdd6-aab1-4aaf-94b8-3cc8405e90d0"
 	graphOffline      = "7427e0e9-2fba-42fe-b0c0-848c9e6a8182"
 	graphOpenID       = "37f7f235-527c-4136-accd-4a02d197296e"
@@ -229,13 +231,19 @@ func microsoftGraph() *Application {
 		{graphAppWrite, "Application.ReadWrite.All", "Admin"},
 		{graphGrantWrite, "DelegatedPermissionGrant.ReadWrite.All", "Admin"},
 		{graphDirectory, "Directory.Read.All", "Admin"},
+		{graphRoleWrite, "AppRoleAssignment.ReadWrite.All", "Admin"},
+		{graphAppRead, "Application.Read.All", "Admin"},
 	} {
 		graph.API.Scopes = append(graph.API.Scopes, PermissionScope{
 			ID: s.id, Value: s.value, Type: s.kind, IsEnabled: true, AdminConsentDisplayName: s.value, UserConsentDisplayName: s.value,
 		})
 	}
 	for _, r := range []struct{ id, value string }{
-		{graphUserReadAllRole, "User.Read.All"}, {graphGroupMemberAllRole, "GroupMember.Read.All"}, {graphDirectoryReadRole, "Directory.Read.All"},
+		{graphUserReadAllRole, "User.Read.All"},
+		{graphGroupMemberAllRole, "GroupMember.Read.All"},
+		{graphDirectoryReadRole, "Directory.Read.All"},
+		{"1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9", "Application.ReadWrite.All"},
+		{"06b708a9-e830-4db3-a914-8e69da51d44f", "AppRoleAssignment.ReadWrite.All"},
 	} {
 		graph.AppRoles = append(graph.AppRoles, AppRole{ID: r.id, Value: r.value, DisplayName: r.value, AllowedMemberTypes: []string{"Application"}, IsEnabled: true})
 	}
@@ -248,6 +256,7 @@ func addContosoConsents(d *Directory) error {
 	api, search, graph := client(ContosoAPI), client(entra.SearchAppID), client(entra.GraphAppID)
 	var everyone identity.ObjectID
 	errs := []error{
+		consentToTools(d),
 		d.Consent(api, search, everyone, "user_impersonation"),
 		d.Consent(api, graph, everyone, "User.Read", "GroupMember.Read.All"),
 		d.Consent(client(ContosoWebClient), graph, everyone, "User.Read", "openid", "profile", "email", "offline_access"),

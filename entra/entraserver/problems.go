@@ -59,6 +59,8 @@ var refusals = map[int]refusal{
 	7000218: {401, invalidClient, "", "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."},
 	7000222: {401, invalidClient, "", "The provided client secret keys for app '%s' are expired. Visit the Azure portal to create new keys for your app, or consider using certificate credentials for added security."},
 	700025:  {401, invalidClient, "", "Client is public so neither 'client_assertion' nor 'client_secret' should be presented."},
+	700023:  {401, invalidClient, "", "Client assertion audience claim does not match Realm issuer. Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials."},
+	50166:   {401, invalidClient, "", "Request to External OIDC endpoint failed."},
 	700027:  {401, invalidClient, "", "Client assertion failed signature validation. %s"},
 	700024:  {401, invalidClient, "", "Client assertion is not within its valid time range. Current time: %s, assertion valid from %s, expiry time of assertion %s."},
 	50012:   {401, invalidClient, "", "Authentication failed: %s"},

@@ -35,7 +35,9 @@ type call struct {
 // a trailing "/*" for anything below.
 func (s *Server) table() map[string]endpoint {
 	routes := map[string]endpoint{}
-	for _, part := range []map[string]endpoint{s.discoveryRoutes(), s.tokenRoutes(), s.controlRoutes(), s.graphRoutes(), s.pageRoutes(), s.authorizeRoutes(), s.adminConsentRoutes()} {
+	for _, part := range []map[string]endpoint{
+		s.discoveryRoutes(), s.tokenRoutes(), s.controlRoutes(), s.graphRoutes(), s.identityRoutes(), s.pageRoutes(), s.authorizeRoutes(), s.adminConsentRoutes(),
+	} {
 		maps.Copy(routes, part)
 	}
 	return routes

@@ -42,6 +42,8 @@ type Config struct {
 	Now       func() time.Time // nil: the system's clock
 	Logger    *slog.Logger     // nil: silence
 
+	HTTPClient *http.Client // fetches the keys of other issuers, for federated credentials; nil: one that trusts the system's CAs
+
 	Resource        ResourceMode  // "" means enforce
 	AccessTokenLife time.Duration // 0: random, 60 to 90 minutes, as Entra does. MSAL refuses an on-behalf-of token of 5 minutes or less
 	AdvertisePKCE   bool          // lists code_challenge_methods_supported in the metadata, which Entra leaves out
@@ -79,6 +81,7 @@ type Server struct {
 	policies *policyBook
 	traffic  *localhost.Traffic
 	pages    *pages
+	foreign  *foreignKeys
 	routes   map[string]endpoint
 	handler  http.Handler
 }
@@ -122,7 +125,10 @@ func New(config Config) (*Server, error) {
 
 // prepare makes what New has checked everything for.
 func (s *Server) prepare() error {
-	s.initial = s.dir.snapshot()
+	if err := s.settleIn(); err != nil {
+		return fmt.Errorf("local Entra: %w", err)
+	}
+	s.initial, s.foreign = s.dir.snapshot(), newForeignKeys(s.config.HTTPClient)
 	secret := make([]byte, 64)
 	_, _ = rand.Read(secret) // never fails (crypto/rand)
 	block, err := aes.NewCipher(secret[:32])

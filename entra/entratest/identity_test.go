@@ -1,0 +1,104 @@
+package entratest_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
+
+	"github.com/onbehalf/onbehalf/entra/entraserver"
+	"github.com/onbehalf/onbehalf/entra/entratest"
+)
+
+// managedIdentity is azidentity's credential, on a machine whose environment points to the local Entra.
+func managedIdentity(t *testing.T, e *entratest.Entra, options azidentity.ManagedIdentityCredentialOptions) azcore.TokenCredential {
+	t.Helper()
+	options.Transport = e.Client()
+	credential, err := azidentity.NewManagedIdentityCredential(&options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return credential
+}
+
+func TestManagedIdentityByAzidentity(t *testing.T) {
+	e := entratest.Start(t, nil)
+	for desc, environment := range map[string]map[string]string{
+		"App Service":       {"IDENTITY_ENDPOINT": e.URL + "/msi/token", "IDENTITY_HEADER": "x"},
+		"a virtual machine": {"AZURE_POD_IDENTITY_AUTHORITY_HOST": e.URL},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			for name, value := range environment {
+				t.Setenv(name, value)
+			}
+			for _, id := range []azidentity.ManagedIDKind{nil, azidentity.ClientID(entraserver.ContosoIdentity)} {
+				credential := managedIdentity(t, e, azidentity.ManagedIdentityCredentialOptions{ID: id})
+				token, err := credential.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{searchScope}})
+				if err != nil || time.Until(token.ExpiresOn) < 20*time.Hour {
+					t.Errorf("%v: %v until %v", id, err, token.ExpiresOn)
+				}
+			}
+		})
+	}
+}
+
+// The exchange without a secret: the API proves itself with its managed identity, or with a certificate.
+func TestOnBehalfOfWithoutASecret(t *testing.T) {
+	e := entratest.Start(t, nil)
+	t.Setenv("IDENTITY_ENDPOINT", e.URL+"/msi/token")
+	t.Setenv("IDENTITY_HEADER", "x")
+	identity := managedIdentity(t, e, azidentity.ManagedIdentityCredentialOptions{ID: azidentity.ClientID(entraserver.ContosoIdentity)})
+	federated := confidential.NewCredFromAssertionCallback(func(ctx context.Context, _ confidential.AssertionRequestOptions) (string, error) {
+		token, err := identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"api://AzureADTokenExchange/.default"}})
+		return token.Token, err
+	})
+	key, cert := newCertificate(t)
+	app := e.Server.Directory().FindApplication(e.API)
+	if err := e.Server.Directory().UpdateApplication(app.AppID, func(a *entraserver.Application) error {
+		a.KeyCredentials = append(a.KeyCredentials, entraserver.KeyCredential{Type: "AsymmetricX509Cert", Usage: "Verify", Key: cert.Raw})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := confidential.NewCredFromCert([]*x509.Certificate{cert}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertion := e.SignIn("alice", e.WebClient, apiScope(e))
+	for desc, credential := range map[string]confidential.Credential{"managed identity": federated, "certificate": signed} {
+		client, err := confidential.New(e.Authority(), e.API, credential, confidential.WithInstanceDiscovery(false), confidential.WithHTTPClient(e.Client()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.AcquireTokenOnBehalfOf(t.Context(), assertion.Reveal(), []string{searchScope}); err != nil {
+			t.Errorf("%s: %v", desc, err)
+		}
+	}
+}
+
+func newCertificate(t *testing.T) (*rsa.PrivateKey, *x509.Certificate) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mcp-server"}, NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, cert
+}
