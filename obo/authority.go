@@ -112,6 +112,20 @@ func tokenFor(c *identity.Caller, result *confidential.AuthResult) (identity.Tok
 	return token, nil
 }
 
+// speaksFor checks a token that comes from elsewhere than Entra: that it says of itself what is said of it.
+func speaksFor(token identity.Token, c *identity.Caller) bool {
+	if token.Value.IsZero() || token.Object != c.Object || token.Tenant != c.Tenant {
+		return false
+	}
+	claims, err := readClaims(token.Value.Reveal())
+	if err != nil || claims.Object.IsZero() {
+		return strings.Count(token.Value.Reveal(), ".") != 2 // opaque: Entra's ID token was its witness
+	}
+	audience, _ := claims.Audience.(string)
+	return claims.Object == c.Object && claims.Tenant == c.Tenant && audience == token.Audience &&
+		(claims.Expires == 0 || float64(token.Expires.Unix()) <= claims.Expires)
+}
+
 // readClaims reads the payload of a JWT without verifying it.
 func readClaims(jwt string) (claims tokenClaims, err error) {
 	parts := strings.Split(jwt, ".")

@@ -243,7 +243,7 @@ func (cl *Client) fromShared(ctx context.Context, w *wish, key SharedKey, now ti
 		return identity.Token{}, false
 	}
 	token, ok := cl.shared.Get(ctx, key)
-	if !ok || token.Object != w.caller.Object || token.Tenant != w.caller.Tenant {
+	if !ok || !speaksFor(token, w.caller) {
 		return identity.Token{}, false
 	}
 	needed := minimumLife
