@@ -30,9 +30,12 @@ type plan struct {
 	filter odata.Expr   // nil for none
 	order  []odata.Order
 	facets []facet
-	fill   projection
-	top    int // of this page
-	next   *search.Query
+
+	highlights highlighter
+
+	fill projection
+	top  int // of this page
+	next *search.Query
 }
 
 // search answers one query: who may see what, then the filter, then the text, each on what the one before left. Count,
@@ -83,6 +86,9 @@ func (s *state) plan(q *search.Query) (*plan, error) {
 		}
 	}
 	if p.facets, err = s.planFacets(q.Facets); err != nil {
+		return nil, err
+	}
+	if p.highlights, err = s.planHighlights(q); err != nil {
 		return nil, err
 	}
 	var selected []string
@@ -164,6 +170,9 @@ func (r *run) answer() (*search.Result, error) {
 		full := float64(maxCoverage)
 		result.Coverage = &full
 	}
+	if err = r.markTerms(); err != nil {
+		return nil, err
+	}
 	docs := r.page(count)
 	result.Hits = make([]search.Hit, len(docs))
 	for i, doc := range docs {
@@ -190,11 +199,10 @@ func (r *run) hit(doc uint32) (search.Hit, error) {
 	if err != nil {
 		return h, err
 	}
-	h.Document, err = r.fill.apply(parts)
-	// Highlights are made here, from the parts of the document and the terms of the query.
-	if err == nil && len(r.query.Highlight) > 0 {
-		err = unsupported("the parameter 'highlight'")
+	if h.Highlights, err = r.highlight(parts); err != nil {
+		return h, err
 	}
+	h.Document, err = r.fill.apply(parts)
 	return h, err
 }
 
