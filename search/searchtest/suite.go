@@ -38,6 +38,8 @@ func Run(t *testing.T, h *Harness) {
 	t.Helper()
 	t.Run("index life cycle", func(t *testing.T) { lifeCycle(t, h) })
 	t.Run("documents", func(t *testing.T) { documents(t, h) })
+	t.Run("queries", func(t *testing.T) { queries(t, h) })
+	t.Run("bad queries", func(t *testing.T) { badQueries(t, h) })
 	t.Run("paging", func(t *testing.T) { paging(t, h) })
 	t.Run("permissions", func(t *testing.T) { permissions(t, h) })
 }
@@ -127,6 +129,13 @@ func field(t *testing.T, document search.Document, name string) string {
 		return text
 	}
 	return string(raw)
+}
+
+// sorted orders what keys returned.
+func sorted(ids string) string {
+	all := strings.Fields(ids)
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 const simpleIndex = `{"fields":[

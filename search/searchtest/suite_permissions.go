@@ -103,7 +103,7 @@ func permissions(t *testing.T, h *Harness) { //nolint:thelper // a test of the s
 			{Search: "doc*"},
 			{Filter: "oid/any(x: x eq 'none') or not oid/any(x: x eq 'none')"},
 		} {
-			q.OrderBy, q.Count = []string{"id"}, true
+			q.OrderBy, q.Count, q.Facets = []string{"id"}, true, []string{"name,count:100"}
 			result, err := index.Search(t.Context(), v.user, &q)
 			if err != nil {
 				t.Errorf("%s: %+v: %v", v.name, q, err)
@@ -112,8 +112,8 @@ func permissions(t *testing.T, h *Harness) { //nolint:thelper // a test of the s
 			if got := keys(t, result.Hits); got != strings.Join(want, " ") {
 				t.Errorf("%s, query %q, filter %q: sees %q, want %q", v.name, q.Search, q.Filter, got, want)
 			}
-			if result.Count == nil || *result.Count != int64(len(want)) {
-				t.Errorf("%s: count %v, want %d", v.name, result.Count, len(want))
+			if result.Count == nil || *result.Count != int64(len(want)) || len(result.Facets["name"]) != len(want) {
+				t.Errorf("%s: count %v and %d facet values, want %d of each", v.name, result.Count, len(result.Facets["name"]), len(want))
 			}
 		}
 	}
