@@ -257,6 +257,10 @@ func (s *Server) writeFault(w http.ResponseWriter, r *http.Request, f localhost.
 	if f.AADSTS != 0 && !strings.HasPrefix(e.Description, "AADSTS") {
 		e.Description = prefixed(f.AADSTS, e.Description)
 	}
+	if s.endpointName(r) == "graph" {
+		writeGraphJSON(w, f.Status, map[string]any{"error": map[string]string{"code": orElse(f.Error, "UnknownError"), "message": e.Description}})
+		return
+	}
 	c := s.newCall(r)
 	s.writeHeaders(w, c)
 	s.writeError(w, c, e)

@@ -168,6 +168,10 @@ func TestFaults(t *testing.T) {
 	if status, _ := post(t, s, form, nil); status != 200 {
 		t.Errorf("got %d after the faults", status)
 	}
+	control(t, s, "POST", "faults", `{"endpoint":"graph","status":503,"error":"ServiceUnavailable"}`)
+	if status, body, _ := get(t, s, "/v1.0/me"); status != 503 || body["error"] == nil || body["error_codes"] != nil {
+		t.Errorf("Graph's errors are of Graph's form: %d %v", status, body)
+	}
 }
 
 // TestScenarios has what each scenario does to an exchange of alice's for search.

@@ -73,13 +73,16 @@ func revokeAll(s *Server) error {
 	return s.SetPolicies(Policies{Revoked: everyone, RefuseRevoked: new(true)})
 }
 
-// overage puts everyone into as many groups as dana is in.
+// overage puts everyone into as many groups as dana is in: into all staff, and all staff into the groups.
 func overage(s *Server) error {
 	for _, group := range s.dir.MemberOf(object(Dana)) {
-		for _, p := range s.dir.People() {
-			if err := s.dir.AddMember(group, p.ID); err != nil {
-				return err
-			}
+		if err := s.dir.AddMember(group, object(AllStaff)); err != nil {
+			return err
+		}
+	}
+	for _, p := range s.dir.People() {
+		if err := s.dir.AddMember(object(AllStaff), p.ID); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,8 +1,11 @@
 package entraserver
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
 )
 
 const (
@@ -353,5 +357,85 @@ func TestAgeing(t *testing.T) {
 		if err := s.Advance(bad); err == nil {
 			t.Errorf("Advance(%s) is accepted", bad)
 		}
+	}
+}
+
+// TestHostileRequests has malformed requests to the token endpoint: each gets an error of Entra's.
+func TestHostileRequests(t *testing.T) {
+	s := newServer(t, Config{})
+	good := exchange(s, signIn(t, s, "alice", ContosoWebClient, "", apiExecute)).Encode()
+	const formType = "application/x-www-form-urlencoded"
+	for _, test := range []struct {
+		desc, method, path, contentType, authorization, body string
+		aadsts                                               int
+	}{
+		{"nothing", "POST", "", formType, "", "", 900144},
+		{"JSON", "POST", "", "application/json", "", `{"grant_type":"client_credentials"}`, 900144},
+		{"no content type", "POST", "", "", "", good, 900144},
+		{"multipart", "POST", "", "multipart/form-data; boundary=x", "", "--x\r\nContent-Disposition: form-data; name=\"grant_type\"\r\n\r\nx\r\n--x--", 900144},
+		{"bad escapes", "POST", "", formType, "", "grant_type=%zz", 9002313},
+		{"a parameter twice", "POST", "", formType, "", good + "&client_id=" + ContosoOther, 9002313},
+		{"too much", "POST", "", formType, "", good + "&x=" + strings.Repeat("x", maxForm), 9002313},
+		{"a secret twice", "POST", "", formType, "Basic " + "YTpi", good, 9002313},
+		{"Basic that is no Basic", "POST", "", formType, "Basic ***", "grant_type=client_credentials", 900144},
+		{"Basic with bad escapes", "POST", "", formType, "Basic JXp6OiV6eg==", "grant_type=client_credentials", 9002313},
+		{"GET", "GET", "", formType, "", "", 900561},
+		{"the tenant of personal accounts", "POST", "/consumers/oauth2/v2.0/token", formType, "", good, 9002331},
+		{"an application of one tenant at common", "POST", "/common/oauth2/v2.0/token", formType, "", good, 50194},
+		{"another tenant", "POST", "/fabrikam.example/oauth2/v2.0/token", formType, "", good, 90002},
+		{"no tenant", "POST", "/*/oauth2/v2.0/token", formType, "", good, 900023},
+		{"NUL in the scope", "POST", "", formType, "", strings.Replace(good, "scope=", "scope=%00", 1), 500011},
+		{"a very long scope", "POST", "", formType, "", strings.Replace(good, "scope=", "scope="+strings.Repeat("s", 100_000), 1), 500011},
+		{"an unknown grant with markup", "POST", "", formType, "", "grant_type=%3Cscript%3E", 70003},
+	} {
+		path := test.path
+		if path == "" {
+			path = "/" + ContosoTenant + "/oauth2/v2.0/token"
+		}
+		r := httptest.NewRequest(test.method, path, strings.NewReader(test.body))
+		for name, value := range map[string]string{"Content-Type": test.contentType, "Authorization": test.authorization} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		var body map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || aadsts(body) != test.aadsts || w.Code >= 500 {
+			t.Errorf("%s: got %d %s, want AADSTS%d", test.desc, w.Code, w.Body, test.aadsts)
+		}
+		if len(w.Body.String()) > 4096 {
+			t.Errorf("%s: the answer repeats %d bytes of the request", test.desc, w.Body.Len())
+		}
+	}
+}
+
+// TestSecrets has what a secret can be wrong in, and Basic authentication, whose parts are form-encoded.
+func TestSecrets(t *testing.T) {
+	s := newServer(t, Config{})
+	const odd = "p+q %/ü"
+	if err := s.dir.UpdateApplication(client(ContosoOther), func(a *Application) error {
+		a.PasswordCredentials = append(a.PasswordCredentials,
+			PasswordCredential{KeyID: newGUID(), Secret: identity.NewSecret("old"), End: time.Now().Add(-time.Hour)},
+			PasswordCredential{KeyID: newGUID(), Secret: identity.NewSecret(odd), End: time.Now().Add(time.Hour)})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"grant_type": {grantClient}, clientID: {ContosoOther}, "scope": {"https://graph.microsoft.com/.default"}}
+	for secret, want := range map[string]int{"old": 7000222, odd: 0, "": 7000216, "OLD": 7000215} {
+		if _, body := post(t, s, with(form, "client_secret", secret), nil); aadsts(body) != want {
+			t.Errorf("%q: got %v, want AADSTS%d", secret, body, want)
+		}
+	}
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(ContosoOther+":"+url.QueryEscape(odd)))
+	if _, body := post(t, s, without(form, clientID), http.Header{"Authorization": {basic}}); aadsts(body) != 0 {
+		t.Errorf("Basic: %v", body)
+	}
+	if err := s.dir.UpdateServicePrincipal(s.dir.PrincipalOf(client(ContosoOther)).ID, func(sp *ServicePrincipal) { sp.AccountEnabled = false }); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := post(t, s, with(form, "client_secret", odd), nil); aadsts(body) != 7000112 {
+		t.Errorf("a disabled application: %v", body)
 	}
 }
