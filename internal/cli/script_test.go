@@ -188,6 +188,7 @@ func stack(ts *testscript.TestScript, neg bool, args []string) {
 	settings := regexp.MustCompile(`(?m)^MCP_URL=.*$`).ReplaceAllString(string(text), "MCP_URL="+mcp)
 	ts.Check(os.WriteFile(file, []byte(settings), 0o600))
 	ts.Setenv("MCP", mcp)
+	ts.Setenv("PORT", port)
 	ts.Setenv("ENTRA", strings.TrimSuffix(setting(settings, "AZURE_AUTHORITY_HOST"), "/"))
 	ts.Setenv("SEARCH", setting(settings, "AZURE_SEARCH_ENDPOINT"))
 	ts.Setenv("CA", setting(settings, "ONBEHALF_CA_FILE"))

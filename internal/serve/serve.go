@@ -11,8 +11,12 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/onbehalf/onbehalf"
+	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/chainstore"
@@ -28,6 +32,9 @@ type Config struct {
 	Server     onbehalf.Config
 	Credential obo.Credential // of the API's registration, for the exchange
 	Search     Search
+
+	Audit  *slog.Logger // gets one record for each call; nil: none is kept
+	Traces string       // base URL of an OpenTelemetry collector (OTLP over HTTP); "": no traces
 
 	// EntraClient reaches the authority, SearchClient the search service.
 	EntraClient, SearchClient *http.Client
@@ -49,6 +56,8 @@ type Server struct {
 	mcp       *onbehalf.Server
 	exchanger *obo.Client
 	calls     *chainstore.Store
+	spans     *chainstore.Spans // nil without a collector
+	metrics   *prometheus.Registry
 	health    *httpguard.Health
 }
 
@@ -73,17 +82,49 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	calls := chainstore.New(0)
-	config.Server.Recorders = append(config.Server.Recorders, calls)
+	s := &Server{exchanger: exchanger, health: &httpguard.Health{Logger: logger}}
+	recorders, err := s.recorders(config, logger)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	config.Server.Recorders = append(config.Server.Recorders, recorders...)
 	config.Server.Exchanger = exchanger
 	if config.Server.Groups == nil {
 		config.Server.Groups = groupsByGraph(config.Server.Cloud, exchanger, config.EntraClient)
 	}
 	config.Server.HTTPClient = config.EntraClient
-	server, err := onbehalf.New(config.Server)
-	if err != nil {
-		return nil, errors.Join(err, exchanger.Close())
+	if s.mcp, err = onbehalf.New(config.Server); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
+	if err := s.addTools(config, logger); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// recorders are what gets the chain of each call.
+func (s *Server) recorders(config Config, logger *slog.Logger) ([]chain.Recorder, error) {
+	s.calls, s.metrics = chainstore.New(0), prometheus.NewRegistry()
+	counted, err := chainstore.NewMetrics(s.metrics)
+	if err != nil {
+		return nil, fmt.Errorf("serve: metrics: %w", err)
+	}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	recorders := []chain.Recorder{s.calls, counted}
+	if config.Audit != nil {
+		recorders = append(recorders, chainstore.NewAudit(config.Audit))
+	}
+	if config.Traces != "" {
+		if s.spans, err = chainstore.NewSpans(config.Traces, config.Server.Name, config.SearchClient, logger); err != nil {
+			return nil, fmt.Errorf("serve: traces: %w", err)
+		}
+		recorders = append(recorders, s.spans)
+	}
+	return recorders, nil
+}
+
+// addTools adds our tools.
+func (s *Server) addTools(config Config, logger *slog.Logger) error {
 	service, err := searchclient.New(searchclient.Config{
 		Endpoint:   config.Search.Endpoint,
 		Key:        config.Search.Key,
@@ -94,16 +135,12 @@ func New(config Config) (*Server, error) {
 		Now:        config.Server.Now,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("serve: %w", err), exchanger.Close())
+		return fmt.Errorf("serve: %w", err)
 	}
-	err = errors.Join(
-		tools.AddDocuments(server, service.Index(config.Search.Index), config.Server.Cloud.SearchScope(), config.Search.PermissionFields...),
-		tools.AddWhoami(server),
+	return errors.Join(
+		tools.AddDocuments(s.mcp, service.Index(config.Search.Index), config.Server.Cloud.SearchScope(), config.Search.PermissionFields...),
+		tools.AddWhoami(s.mcp),
 	)
-	if err != nil {
-		return nil, errors.Join(err, exchanger.Close())
-	}
-	return &Server{mcp: server, exchanger: exchanger, calls: calls, health: &httpguard.Health{Logger: logger}}, nil
 }
 
 // Grace is how long calls in flight may take to finish when the server is told to stop.
@@ -119,11 +156,23 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
-// Close ends what the server holds open.
-func (s *Server) Close() error { return s.exchanger.Close() }
+// Close ends what the server holds open, and sends the traces that are left.
+func (s *Server) Close() error {
+	err := s.exchanger.Close()
+	if s.spans != nil {
+		err = errors.Join(err, s.spans.Close())
+	}
+	return err
+}
 
-// Admin answers what operators and orchestrators ask: /healthz (the process runs) and /readyz (it can take calls).
-func (s *Server) Admin() http.Handler { return s.health.Handler() }
+// Admin answers what operators and orchestrators ask: /healthz (the process runs), /readyz (it can take calls) and
+// /metrics (Prometheus).
+func (s *Server) Admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.health.Handler())
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	return mux
+}
 
 // Drain makes /readyz say from now on that the server is about to stop.
 func (s *Server) Drain() { s.health.Drain() }

@@ -149,6 +149,9 @@ func (o *options) ask(ctx context.Context, cause signin.Cause) error {
 		fmt.Fprintf(o.sh.Err, " again, and demands %s", cause.Claims)
 	}
 	fmt.Fprintln(o.sh.Err)
+	if o.device && cause.Claims == "" {
+		return nil // asked for by name on the command line; what a server demands beyond that needs a yes of its own
+	}
 	if o.tty.interactive {
 		ok, err := o.tty.yes(ctx, "Sign in now?")
 		if err != nil {

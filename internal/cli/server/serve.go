@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,7 @@ type serveFlags struct {
 	addr, adminAddr    string
 	hosts, origins     []string
 	clients            []string
+	auditLog, otlp     string
 	dangerousAuthority bool
 }
 
@@ -46,6 +49,8 @@ environment, the file named by --env, .env or onbehalf.yaml.`,
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside MCP_URL's, as load balancers send it")
 	cmd.Flags().StringSliceVar(&flags.origins, "allow-origin", nil, "let web pages of this `ORIGIN` call, such as https://inspector.contoso.com")
 	cmd.Flags().StringSliceVar(&flags.clients, "allow-client", nil, "let only clients with this application `ID` call; repeat for several")
+	cmd.Flags().StringVar(&flags.auditLog, "audit-log", "", "append one JSON line for each call to this `FILE`; - for standard output")
+	cmd.Flags().StringVar(&flags.otlp, "otlp", "", "send traces to the OpenTelemetry collector at this `URL`, such as http://localhost:4318")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
 	return cmd
 }
@@ -71,6 +76,15 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 		}
 		config.Server.Clients = append(config.Server.Clients, id)
 	}
+	config.Traces = flags.otlp
+	audit, err := openAudit(sh, flags.auditLog)
+	if err != nil {
+		return err
+	}
+	if audit != nil {
+		defer audit.Close()
+		config.Audit = slog.New(slog.NewJSONHandler(audit, nil))
+	}
 	server, err := serve.New(config)
 	if err != nil {
 		return err
@@ -86,6 +100,25 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	context.AfterFunc(ctx, server.Drain)
 	fmt.Fprintf(sh.Err, "serving %s on %s\n", config.Server.URL, endpoints[0].Listener.Addr())
 	return httprun.Serve(ctx, serve.Grace, endpoints...)
+}
+
+// openAudit opens the audit log, which only its owner can read; nil for none.
+func openAudit(sh *shell.Shell, path string) (io.WriteCloser, error) {
+	switch path {
+	case "":
+		return nil, nil
+	case "-":
+		return struct {
+			io.Writer
+			io.Closer
+		}{sh.Out, io.NopCloser(nil)}, nil
+	default:
+		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, shell.Usage(fmt.Errorf("--audit-log: %w", err))
+		}
+		return file, nil
+	}
 }
 
 func listen(ctx context.Context, server *serve.Server, flags serveFlags, logger *slog.Logger) ([]httprun.Endpoint, error) {
