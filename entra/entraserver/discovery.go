@@ -3,6 +3,7 @@ package entraserver
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -35,19 +36,18 @@ func (s *Server) notEmulated(what string) func(http.ResponseWriter, *call) error
 
 // instance tells MSAL which hosts are one cloud.
 func (s *Server) instance(w http.ResponseWriter, c *call) error {
-	asked := c.URL.Query().Get("authorization_endpoint")
+	asked, hosts := c.URL.Query().Get("authorization_endpoint"), c.authority.instances()
 	if asked != "" {
 		u, err := url.Parse(asked)
-		if err != nil || !strings.EqualFold(u.Host, c.authority.host()) {
+		if err != nil || !slices.Contains(hosts, strings.ToLower(u.Host)) {
 			return refuse(50049)
 		}
 	}
-	host := c.authority.host()
 	s.openToPages(w)
 	writeJSON(w, http.StatusOK, map[string]any{
 		"tenant_discovery_endpoint": c.authority.base + "/" + s.dir.Tenant().String() + "/v2.0/.well-known/openid-configuration",
 		"api-version":               "1.1",
-		"metadata":                  []any{map[string]any{"preferred_network": host, "preferred_cache": host, "aliases": []string{host}}},
+		"metadata":                  []any{map[string]any{"preferred_network": hosts[0], "preferred_cache": hosts[min(1, len(hosts)-1)], "aliases": hosts}},
 	})
 	return nil
 }
@@ -81,9 +81,9 @@ func (s *Server) metadata(w http.ResponseWriter, c *call, version int) error {
 			"aud", "exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name", "tid", "ver", "at_hash", "c_hash", "email",
 		},
 		"tenant_region_scope":   "WW",
-		"cloud_instance_name":   c.authority.host(),
+		"cloud_instance_name":   c.authority.instanceName(),
 		"cloud_graph_host_name": c.authority.host(),
-		"msgraph_host":          c.authority.host(),
+		"msgraph_host":          c.authority.graph,
 		"rbac_url":              c.authority.base,
 	}
 	if s.config.AdvertisePKCE {

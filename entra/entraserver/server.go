@@ -101,6 +101,7 @@ func New(config Config) (*Server, error) {
 	default:
 		err = errors.Join(err, fmt.Errorf("resource mode %q: want enforce, ignore or reject-901002", config.Resource))
 	}
+	err = errors.Join(err, checkPose(config.PoseAs))
 	if config.AccessTokenLife < 0 || config.AccessTokenLife > 28*time.Hour {
 		err = errors.Join(err, fmt.Errorf("access token life %s: want at most 28h", config.AccessTokenLife))
 	}

@@ -50,8 +50,9 @@ func (s *Server) checkTenant(c *call, segment string) error {
 
 // authority is as whom the server answers: itself, or a host that it was told to pose as.
 type authority struct {
-	base string // "https://localhost:8443", the v2 issuer's beginning
-	v1   string // the v1 issuer's beginning, with a trailing slash: "https://localhost:8443/"
+	base  string // "https://localhost:8443", the v2 issuer's beginning
+	v1    string // the v1 issuer's beginning, with a trailing slash: "https://localhost:8443/"
+	graph string // the host of Microsoft Graph: "localhost:8443"
 }
 
 // issuer returns the issuer of tokens of the version.
@@ -66,4 +67,6 @@ func (a authority) issuer(version int, tenant string) string {
 func (a authority) host() string { return strings.TrimPrefix(a.base, "https://") }
 
 // self is the authority that the server really is.
-func (s *Server) self() authority { return authority{s.config.URL, s.config.URL + "/"} }
+func (s *Server) self() authority {
+	return authority{s.config.URL, s.config.URL + "/", strings.TrimPrefix(s.config.URL, "https://")}
+}
