@@ -54,6 +54,9 @@ func (s *Server) endpoint() http.Handler {
 			DisableLocalhostProtection: true, // the guard's own list of hosts is stricter
 		})
 	}
+	if s.logs {
+		return httpguard.Answer(handler(true), handler(false), `"tools/call"`)
+	}
 	return httpguard.Answer(handler(true), handler(false))
 }
 

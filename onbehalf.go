@@ -69,6 +69,9 @@ type Config struct {
 	// Verify changes the remaining settings of the verification, such as v1 tokens; most servers leave it nil.
 	Verify func(*bearer.Config)
 
+	// MCP changes the SDK's options, for servers that offer more than tools; most leave it nil. See [Server.MCP].
+	MCP func(*mcp.ServerOptions)
+
 	// Hosts are further names that requests may give in their Host header, beside that of URL: those by which a load
 	// balancer probes. Origins are web pages that may call, as in "https://inspector.contoso.com"; programs send none.
 	Hosts, Origins []string
@@ -103,6 +106,7 @@ type Server struct {
 	gate     *bearer.ToolGate
 	guard    *httpguard.Guard
 	mcp      *mcp.Server
+	logs     bool     // the server offers log messages, which go out as events: clients ask for them once for all calls
 	tools    sync.Map // names
 }
 
@@ -140,12 +144,17 @@ func New(config Config) (*Server, error) {
 		return nil, fmt.Errorf("onbehalf: %w", err)
 	}
 	s := &Server{config: config, scope: scope, verifier: verifier, gate: bearer.NewToolGate(verifier), guard: guard}
-	s.mcp = mcp.NewServer(&mcp.Implementation{Name: config.Name, Version: config.Version}, &mcp.ServerOptions{
+	options := &mcp.ServerOptions{
 		Logger:       config.Logger,
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}}, // nil would advertise logging, which is deprecated
 		SchemaCache:  mcp.NewSchemaCache(),
 		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
-	})
+	}
+	if config.MCP != nil {
+		config.MCP(options)
+	}
+	s.logs = options.Capabilities == nil || options.Capabilities.Logging != nil //nolint:staticcheck // deprecated by the newest protocol, alive in older ones
+	s.mcp = mcp.NewServer(&mcp.Implementation{Name: config.Name, Version: config.Version}, options)
 	s.mcp.AddReceivingMiddleware(s.recoverPanics, s.gate.Receiving, s.answerRefusals)
 	return s, nil
 }
@@ -194,6 +203,10 @@ func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()
 }
+
+// MCP returns the SDK's server, for prompts and resources beside the tools. A tool that is added there, and not with
+// [AddTool], gets a verified caller, too, but no token, no hop in the chain, and no requirement of its own.
+func (s *Server) MCP() *mcp.Server { return s.mcp }
 
 // Scope returns what a client must ask for, fully qualified.
 func (s *Server) Scope() entra.Scope { return s.scope }

@@ -307,12 +307,13 @@ func TestAnswer(t *testing.T) {
 			_, _ = io.WriteString(w, name+" "+strconv.Itoa(len(body)))
 		})
 	}
-	h := whole(guard(t, nil), httpguard.Answer(named("json"), named("events")))
+	h := whole(guard(t, nil), httpguard.Answer(named("json"), named("events"), `"tools/call"`))
 	const progress = `{"params":{"_meta":{"progressToken":1}}}`
 	for _, test := range []struct{ desc, body, accept, want string }{
 		{"a call", `{"params":{}}`, "application/json, text/event-stream", "json 13"},
 		{"a call with progress", progress, "application/json, text/event-stream", "events 40"},
 		{"a client that does not understand events", progress, "application/json", "json 40"},
+		{"a word", `{"method":"tools/call"}`, "application/json, text/event-stream", "events 23"},
 		{"a subscription", `{"method":"subscriptions/listen"}`, "text/event-stream", "events 33"},
 	} {
 		w := send(h, http.MethodPost, test.body, "Accept", test.accept)

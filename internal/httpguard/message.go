@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -54,12 +55,13 @@ type message struct {
 func (*message) Close() error { return nil }
 
 // Answer chooses how a message is answered: as a stream of events when the client asked to hear of progress or wants to
-// listen, otherwise in one piece of JSON, which costs less and passes every proxy. A wrong guess is harmless: clients
-// must accept both.
-func Answer(inJSON, inEvents http.Handler) http.Handler {
+// listen, or when the message holds one of the words, otherwise in one piece of JSON, which costs less and passes every
+// proxy. A wrong guess is harmless: clients must accept both.
+func Answer(inJSON, inEvents http.Handler, words ...string) http.Handler {
+	words = append([]string{`"progressToken"`, `"subscriptions/listen"`}, words...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, ok := r.Body.(*message)
-		streams := ok && (bytes.Contains(body.text, []byte(`"progressToken"`)) || bytes.Contains(body.text, []byte(`"subscriptions/listen"`)))
+		streams := ok && slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(body.text, []byte(word)) })
 		if !streams || !strings.Contains(strings.Join(r.Header["Accept"], ","), "text/event-stream") {
 			inJSON.ServeHTTP(w, r)
 			return

@@ -1,0 +1,71 @@
+//go:build conformance || interop
+
+package mcp_test
+
+import (
+	"errors"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf"
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/entra/entratest"
+	"github.com/onbehalf/onbehalf/identity"
+)
+
+// protected is the real server behind its real middleware, and an access token of alice's for it.
+type protected struct {
+	url    string // http://localhost:PORT/mcp
+	token  string
+	entra  *entratest.Entra
+	server *onbehalf.Server
+}
+
+func startProtected(tb testing.TB, options func(*mcp.ServerOptions)) *protected {
+	tb.Helper()
+	local := entratest.Start(tb, nil)
+	cloud, err := entra.CloudOf(local.URL)
+	if !errors.Is(err, entra.ErrUnknownCloud) {
+		tb.Fatal(err)
+	}
+	at := httptest.NewServer(nil)
+	tb.Cleanup(at.Close)
+	endpoint := must(url.Parse("http://localhost:" + must(url.Parse(at.URL)).Port() + "/mcp"))
+	server, err := onbehalf.New(onbehalf.Config{
+		Name: "onbehalf", Version: "1.0.0", URL: endpoint, Cloud: cloud, Tenants: []identity.TenantID{must(identity.ParseTenantID(local.Tenant))},
+		Client: must(identity.ParseClientID(local.API)), HTTPClient: local.Client(), MCP: options, CallsPerSecond: -1,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	at.Config.Handler = server.Handler()
+	token := local.SignIn("alice", local.WebClient, server.Scope().String()).Reveal()
+	return &protected{endpoint.String(), token, local, server}
+}
+
+// signedIn starts a proxy that adds the Authorization header, for clients that cannot. It keeps the Host.
+func (p *protected) signedIn(tb testing.TB) string {
+	tb.Helper()
+	target := must(url.Parse(p.url))
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
+			r.Out.Host = r.In.Host
+			r.Out.Header.Set("Authorization", "Bearer "+p.token)
+		},
+	})
+	tb.Cleanup(proxy.Close)
+	return "http://localhost:" + must(url.Parse(proxy.URL)).Port() + "/mcp"
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
