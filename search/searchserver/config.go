@@ -54,8 +54,6 @@ type Config struct {
 	// JSONAuthErrors puts a reason into the body of 401 and 403. The service's is empty, on which Microsoft's
 	// JavaScript client 13.0.0 breaks.
 	JSONAuthErrors bool
-	// IndexDelay is how long an acknowledged write takes to become visible. The service needs a second or so; default none.
-	IndexDelay time.Duration
 	// Timeout bounds one request. Default 30 seconds.
 	Timeout time.Duration
 
@@ -67,14 +65,13 @@ type Config struct {
 
 // settings are what of the Config requests look at, checked and completed.
 type settings struct {
-	url        string
-	jsonAuth   bool
-	indexDelay time.Duration
-	timeout    time.Duration
-	scopes     map[string][]string
-	roles      map[string][]Role
-	logger     *slog.Logger
-	now        func() time.Time
+	url      string
+	jsonAuth bool
+	timeout  time.Duration
+	scopes   map[string][]string
+	roles    map[string][]Role
+	logger   *slog.Logger
+	now      func() time.Time
 }
 
 const (
@@ -102,7 +99,7 @@ func New(config Config) (*Server, error) {
 		handlers: handlers(),
 		groups:   newGroupCache(config.Groups, cmp.Or(config.GroupsLife, defaultGroupsLife), now),
 		config: settings{
-			url: strings.TrimSuffix(config.URL, "/"), jsonAuth: config.JSONAuthErrors, indexDelay: config.IndexDelay,
+			url: strings.TrimSuffix(config.URL, "/"), jsonAuth: config.JSONAuthErrors,
 			timeout: cmp.Or(config.Timeout, defaultTimeout), scopes: byLowerID(config.Scopes), roles: byLowerID(config.Roles), logger: logger, now: now,
 		},
 	}

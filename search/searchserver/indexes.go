@@ -215,19 +215,17 @@ func (s *Server) analyze(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	request := searchengine.AnalyzeRequest{}
-	into := map[string]*string{"text": &request.Text, "analyzer": &request.Analyzer, "normalizer": &request.Normalizer}
+	into := map[string]any{
+		"text": &request.Text, "analyzer": &request.Analyzer, "normalizer": &request.Normalizer,
+		"tokenizer": &request.Tokenizer, "tokenFilters": &request.TokenFilters, "charFilters": &request.CharFilters,
+	}
 	for name, raw := range body {
-		switch name {
-		case "text", "analyzer", "normalizer":
-			if json.Unmarshal(raw, into[name]) != nil {
-				return invalid("request : The value of '" + name + "' must be a string.")
-			}
-		case "tokenizer", "tokenFilters", "charFilters":
-			if string(raw) != "null" && !isEmpty(raw) {
-				return notHere(name)
-			}
-		default:
+		value, known := into[name]
+		if !known {
 			return invalid("request : The property '" + clip(name) + "' does not exist.")
+		}
+		if json.Unmarshal(raw, value) != nil {
+			return invalid("request : The value of '" + name + "' is of another type.")
 		}
 	}
 	if body["text"] == nil {

@@ -405,7 +405,7 @@ func TestAnalyze(t *testing.T) {
 	}
 	for body, status := range map[string]int{
 		`{"text":"a"}`: 400, `{"analyzer":"keyword"}`: 400, `{"text":1,"analyzer":"keyword"}`: 400, `{"text":"a","analyzer":"keyword","x":1}`: 400,
-		`{"text":"a","tokenizer":"classic"}`: 501, `{"text":"a","normalizer":"lowercase"}`: 200, `{"text":"a","analyzer":"nobody's"}`: 400,
+		`{"text":"a","tokenizer":"keyword_v2","tokenFilters":["lowercase"]}`: 200, `{"text":"a","normalizer":"lowercase"}`: 200, `{"text":"a","analyzer":"nobody's"}`: 400,
 	} {
 		if answer := s.do(t, "POST", "/indexes('acl')/search.analyze", body); answer.status != status {
 			t.Errorf("%s: HTTP %d %s, want %d", body, answer.status, answer.body, status)

@@ -164,6 +164,7 @@ func queries(t *testing.T, h *Harness) { //nolint:thelper // a test of the suite
 	}
 	t.Run("parts of an answer", func(t *testing.T) { parts(t, index) })
 	t.Run("facets", func(t *testing.T) { facets(t, index) })
+	t.Run("highlights", func(t *testing.T) { highlights(t, index) })
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -236,6 +237,22 @@ func sameJSON(t *testing.T, a, b string) bool {
 	return fmt.Sprint(x) == fmt.Sprint(y)
 }
 
+func highlights(t *testing.T, index search.Index) { //nolint:thelper // a test of the suite
+	result, err := index.Search(t.Context(), search.DangerouslyPublicOnly(), &search.Query{
+		Search: "luxury", Filter: "id eq '2'", Highlight: []string{"text", "tags-1"}, HighlightPreTag: "[", HighlightPostTag: "]",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Hits) != 1 {
+		t.Fatalf("%d hits, want one", len(result.Hits))
+	}
+	marked := result.Hits[0].Highlights
+	if len(marked["text"]) != 1 || !strings.HasPrefix(marked["text"][0], "[Luxury] in the old town") || fmt.Sprint(marked["tags"]) != "[[luxury]]" {
+		t.Errorf("highlights %q", marked)
+	}
+}
+
 // badQueries are refused as bad requests, in words that say where.
 func badQueries(t *testing.T, h *Harness) { //nolint:thelper // a test of the suite
 	name := h.define(t, "bad", hotelIndex)
@@ -259,6 +276,7 @@ func badQueries(t *testing.T, h *Harness) { //nolint:thelper // a test of the su
 		{search.Query{SearchMode: "some", Search: "a"}, "some"},
 		{search.Query{QueryType: "fancy", Search: "a"}, "fancy"},
 		{search.Query{Facets: []string{"nothing"}}, "nothing"},
+		{search.Query{Highlight: []string{"nothing"}}, "nothing"},
 	} {
 		_, err := index.Search(t.Context(), everyone, &test.query)
 		if !errors.Is(err, search.ErrBadRequest) || !strings.Contains(err.Error(), test.says) {

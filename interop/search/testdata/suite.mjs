@@ -144,6 +144,8 @@ async function queries(client) {
   same("count and coverage", [counted.count, counted.coverage], [4, 100]);
   same("facet of values", counted.facets.kind.map((f) => [f.value, f.count]), [["hostel", 1], ["inn", 2], ["palace", 1]]);
   same("facet of ranges", counted.facets.stars.map((f) => [f.from ?? null, f.to ?? null, f.count]), [[null, 2, 1], [2, 4, 2], [4, null, 1]]);
+  const marked = await all(await find("luxury", { highlightFields: "text", highlightPreTag: "<b>", highlightPostTag: "</b>" }));
+  same("highlight", marked[0].highlights.text[0].startsWith("<b>Luxury</b> in the old town"), true);
   const paged = await client.search("*", { filter: "kind eq 'batch'", orderBy: ["stars"], select: ["id", "stars"] });
   const sizes = [];
   const seen = [];

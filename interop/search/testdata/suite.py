@@ -161,6 +161,8 @@ def queries():
     facets = counted.get_facets()
     same("facet of values", [(f["value"], f["count"]) for f in facets["kind"]], [("hostel", 1), ("inn", 2), ("palace", 1)])
     same("facet of ranges", [(f.get("from"), f.get("to"), f["count"]) for f in facets["stars"]], [(None, 2, 1), (2, 4, 2), (4, None, 1)])
+    marked = next(iter(c.search("luxury", highlight_fields="text", highlight_pre_tag="<b>", highlight_post_tag="</b>")))
+    same("highlight", marked["@search.highlights"]["text"][0].startswith("<b>Luxury</b> in the old town"), True)
     paged = c.search("*", filter="kind eq 'batch'", order_by=["stars"], select=["id", "stars"]).by_page()
     pages = [[hit["stars"] for hit in page] for page in paged]
     same("pages", ([len(page) for page in pages], sum(pages, [])), ([50, 50, 20], list(range(120))))
