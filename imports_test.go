@@ -79,6 +79,7 @@ var production = []string{"cmd/onbehalf-server"}
 
 // neverInProduction can mint tokens or change a tenant.
 var neverInProduction = []string{
+	"search/searchclient/elevated",
 	"entra/entraserver", "entra/entratest", "search/searchserver", "search/searchengine", "search/searchtest",
 	"internal/local", "internal/demo", "internal/provision", "internal/sample",
 }
@@ -102,6 +103,17 @@ func TestWhoMayImportWhom(t *testing.T) {
 			if imported = within(imported); !permits(allowed, pkg, imported) {
 				t.Errorf("%q may not import %q", pkg, imported)
 			}
+		}
+	}
+}
+
+// What reads past permissions is for set-up alone: nobody who serves people can even name it.
+func TestOnlySetUpReadsElevated(t *testing.T) {
+	const elevated = module + "/search/searchclient/elevated"
+	for _, line := range goList(t, "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+		words := strings.Fields(line)
+		if slices.Contains(words[1:], elevated) && within(words[0]) != "internal/provision" {
+			t.Errorf("%q imports %s: only internal/provision may", within(words[0]), elevated)
 		}
 	}
 }

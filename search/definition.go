@@ -3,7 +3,8 @@ package search
 import "encoding/json"
 
 // Definition is an index definition in the service's JSON form. Members that this project does not act on are kept as
-// they came, so that a round trip loses nothing.
+// they came, those without a name here in Other, so that a round trip loses nothing: a client that drops what it does
+// not know would drop permissions.
 //
 // https://learn.microsoft.com/rest/api/searchservice/indexes/create-or-update
 type Definition struct {
@@ -25,6 +26,9 @@ type Definition struct {
 	EncryptionKey          json.RawMessage `json:"encryptionKey,omitempty"`
 	Semantic               json.RawMessage `json:"semantic,omitempty"`
 	VectorSearch           json.RawMessage `json:"vectorSearch,omitempty"`
+
+	// Other are members that have no name here, such as those of newer API versions.
+	Other map[string]json.RawMessage `json:"-"`
 }
 
 // Field is a field of an index; attributes that are nil take the service's default.
@@ -47,6 +51,9 @@ type Field struct {
 
 	Dimensions          int    `json:"dimensions,omitempty"` // of vectors, which the local service refuses
 	VectorSearchProfile string `json:"vectorSearchProfile,omitempty"`
+
+	// Other are members that have no name here, such as those of newer API versions.
+	Other map[string]json.RawMessage `json:"-"`
 }
 
 // The values of Field.PermissionFilter.

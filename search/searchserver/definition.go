@@ -3,6 +3,7 @@ package searchserver
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -96,7 +97,7 @@ func (s *Server) readDefinition(c *call) (*search.Definition, error) {
 	if err = checkFields(body["fields"], c.version, 0); err != nil {
 		return nil, err
 	}
-	dropNulls(body)
+	dropUnknown(body, definitionProperties())
 	text, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -111,12 +112,12 @@ func (s *Server) readDefinition(c *call) (*search.Definition, error) {
 	return definition, nil
 }
 
-func dropNulls(body map[string]json.RawMessage) {
-	for name, raw := range body {
-		if string(raw) == "null" {
-			delete(body, name)
-		}
-	}
+// dropUnknown takes away what was found to say nothing, so that nobody keeps it.
+func dropUnknown(body map[string]json.RawMessage, known []property) {
+	maps.DeleteFunc(body, func(name string, raw json.RawMessage) bool {
+		i := slices.IndexFunc(known, func(p property) bool { return p.name == name })
+		return string(raw) == "null" || i < 0 || !known[i].known
+	})
 }
 
 // maxNesting bounds the recursion through fields; the engine's own limit is lower and has the service's words.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,6 +26,7 @@ func (s *Server) createIndex(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	s.warnOfLeaks(c, created)
 	return s.writeDefinition(w, c, http.StatusCreated, created)
 }
 
@@ -46,9 +48,11 @@ func (s *Server) putIndex(w http.ResponseWriter, c *call) error {
 	saved, created, err := s.engine.Save(c.Context(), definition, searchengine.Condition{
 		IfMatch: c.Header.Get("If-Match"), IfNoneMatch: c.Header.Get("If-None-Match"),
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	s.warnOfLeaks(c, saved)
+	switch {
 	case created:
 		return s.writeDefinition(w, c, http.StatusCreated, saved)
 	case !strings.Contains(strings.ToLower(c.Header.Get("Prefer")), "return=representation"):
@@ -132,6 +136,22 @@ func pick(definition map[string]any, selected []string) (map[string]any, error) 
 		kept[name] = value
 	}
 	return kept, nil
+}
+
+// warnOfLeaks says in the log which permission fields tell readers who else may read: through results, facets or search.
+func (s *Server) warnOfLeaks(c *call, definition *search.Definition) {
+	for i := range definition.Fields {
+		field := &definition.Fields[i]
+		if field.PermissionFilter == "" {
+			continue
+		}
+		for name, set := range map[string]*bool{"retrievable": field.Retrievable, "searchable": field.Searchable, "facetable": field.Facetable} {
+			if set != nil && *set {
+				s.config.logger.LogAttrs(c.Context(), slog.LevelWarn, "a permission field can be read by those who query",
+					slog.String("index", definition.Name), slog.String("field", field.Name), slog.String("attribute", name))
+			}
+		}
+	}
 }
 
 func (s *Server) writeDefinition(w http.ResponseWriter, c *call, status int, definition *search.Definition) error {
