@@ -113,7 +113,7 @@ func (c *commit) merge(a *prepared) (*document, error) {
 		parts, err = decodeStored(doc.stored)
 	} else {
 		doc, _ := c.state.find(a.key)
-		parts, err = c.state.stored(doc)
+		parts, _, err = c.state.stored(doc, nil)
 	}
 	if err != nil {
 		return nil, err

@@ -84,7 +84,12 @@ func checkKey(key string) error {
 // read checks the members of a document against the schema and makes it ready. An error that matches errRefused is about
 // this document alone; any other is about the whole batch.
 func (l *layout) read(key string, members map[string]json.RawMessage) (*document, error) {
-	r := &reader{layout: l, texts: make([]*inverted.Text, len(l.searchable))}
+	r, _ := l.readers.Get().(*reader)
+	if r == nil {
+		r = &reader{layout: l, builders: make([]inverted.Builder, len(l.searchable))}
+	}
+	defer l.readers.Put(r)
+	r.begin()
 	values := make([]column.Value, len(l.schema.Fields))
 	parts := make([][]byte, len(l.slots))
 	seen := 0
@@ -105,7 +110,11 @@ func (l *layout) read(key string, members map[string]json.RawMessage) (*document
 	}
 	// buf may have moved while it grew, which leaves earlier parts as they were.
 	stored := encodeStored(parts)
-	return &document{key: key, values: values, texts: r.texts, stored: stored, storedSize: len(stored)}, r.refusal
+	texts := make([]*inverted.Text, len(r.builders))
+	for i := range texts {
+		texts[i] = r.builders[i].Build()
+	}
+	return &document{key: key, values: values, texts: texts, stored: stored, storedSize: len(stored)}, r.refusal
 }
 
 func unknownMember(members map[string]json.RawMessage, fields []*schema.Field) error {
@@ -121,11 +130,19 @@ func unknownMember(members map[string]json.RawMessage, fields []*schema.Field) e
 // definition, dates in UTC, absent ones null.
 type reader struct {
 	layout   *layout
-	buf      []byte // stored JSON of the fields so far
-	texts    []*inverted.Text
+	buf      []byte             // stored JSON of the fields so far
+	builders []inverted.Builder // by searchable field
 	tokenBuf []analysis.Token
 	elements int
 	refusal  error // of this document, though its JSON is right
+}
+
+// begin makes the reader ready for the next document; one that failed may have left something behind.
+func (r *reader) begin() {
+	r.buf, r.elements, r.refusal = r.buf[:0], 0, nil
+	for i := range r.builders {
+		r.builders[i].Build()
+	}
 }
 
 func (r *reader) field(f *schema.Field, raw []byte) (column.Value, error) {
@@ -243,10 +260,7 @@ func (r *reader) string(f *schema.Field, raw []byte) (column.Value, error) {
 // tokens analyses a text.
 func (r *reader) tokens(f *schema.Field, s string) {
 	n := r.layout.searchableOf[f.Path]
-	if r.texts[n] == nil {
-		r.texts[n] = &inverted.Text{}
-	}
-	text := r.texts[n]
+	text := &r.builders[n]
 	base := text.Next()
 	r.tokenBuf = r.layout.searchable[n].ofText.Append(r.tokenBuf[:0], s)
 	for i := range r.tokenBuf {
@@ -278,25 +292,25 @@ func decodeStored(stored []byte) ([][]byte, error) {
 		return nil, errDamaged
 	}
 	lengths := stored[size:]
+	rest := lengths // behind the lengths
+	for range n {
+		_, size := binary.Uvarint(rest)
+		if size <= 0 {
+			return nil, errDamaged
+		}
+		rest = rest[size:]
+	}
 	parts := make([][]byte, n)
-	ends := make([]uint64, n)
-	total := uint64(0)
-	for i := range ends {
+	for i := range parts {
 		length, size := binary.Uvarint(lengths)
-		if size <= 0 || length > uint64(len(stored)) {
+		if length > uint64(len(rest)) {
 			return nil, errDamaged
 		}
 		lengths = lengths[size:]
-		total += length
-		ends[i] = total
+		parts[i], rest = rest[:length:length], rest[length:]
 	}
-	if total != uint64(len(lengths)) {
+	if len(rest) > 0 {
 		return nil, errDamaged
-	}
-	from := uint64(0)
-	for i, end := range ends {
-		parts[i] = lengths[from:end:end]
-		from = end
 	}
 	return parts, nil
 }

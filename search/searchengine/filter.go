@@ -17,13 +17,7 @@ func (r *run) evaluate(e odata.Expr, t *column.Table, within bitset.Set) (bitset
 	}
 	switch e := e.(type) {
 	case *odata.And:
-		for _, of := range e.Of {
-			var err error
-			if within, err = r.evaluate(of, t, within); err != nil {
-				return nil, err
-			}
-		}
-		return within, nil
+		return r.evaluateAnd(e, t, within)
 	case *odata.Or:
 		return r.evaluateOr(e, t, within)
 	case *odata.Not:
@@ -52,6 +46,66 @@ func (r *run) evaluate(e odata.Expr, t *column.Table, within bitset.Set) (bitset
 	default:
 		return nil, unsupported(fmt.Sprintf("a filter with %T", e))
 	}
+}
+
+// evaluateAnd narrows within by one condition after the other. What is said of one column of numbers is one range.
+func (r *run) evaluateAnd(e *odata.And, t *column.Table, within bitset.Set) (bitset.Set, error) {
+	ranges := map[*column.Ints]intRange{}
+	for _, of := range e.Of {
+		if c, in, ok := asRange(of, t); ok {
+			ranges[c] = ranges[c].and(in)
+			continue
+		}
+		var err error
+		if within, err = r.evaluate(of, t, within); err != nil {
+			return nil, err
+		}
+	}
+	for c, in := range ranges {
+		within = c.Between(in.low, in.high, within)
+	}
+	return within, nil
+}
+
+// intRange are the numbers from low to high, both included; none where low is the greater. set tells it from a zero value.
+type intRange struct {
+	low, high int64
+	set       bool
+}
+
+func (a intRange) and(b intRange) intRange {
+	if !a.set {
+		return b
+	}
+	return intRange{max(a.low, b.low), min(a.high, b.high), true}
+}
+
+// asRange returns the range that a comparison with a number or a date stands for.
+func asRange(e odata.Expr, t *column.Table) (*column.Ints, intRange, bool) {
+	c, ok := e.(*odata.Compare)
+	if !ok || c.Op == odata.Ne || c.Value.Kind == odata.Null || t.Ints[c.Path.Name] == nil {
+		return nil, intRange{}, false
+	}
+	return t.Ints[c.Path.Name], rangeOf(c.Op, c.Value.Int), true
+}
+
+func rangeOf(op odata.Op, n int64) intRange {
+	all := intRange{math.MinInt64, math.MaxInt64, true}
+	switch {
+	case op == odata.Eq:
+		return intRange{n, n, true}
+	case op == odata.Le:
+		all.high = n
+	case op == odata.Ge:
+		all.low = n
+	case op == odata.Lt && n > math.MinInt64:
+		all.high = n - 1
+	case op == odata.Gt && n < math.MaxInt64:
+		all.low = n + 1
+	default: // below the smallest, or above the largest
+		return intRange{1, 0, true}
+	}
+	return all
 }
 
 func (r *run) evaluateOr(e *odata.Or, t *column.Table, within bitset.Set) (bitset.Set, error) {
@@ -135,23 +189,8 @@ func compareInts(c *column.Ints, op odata.Op, v odata.Value, within bitset.Set) 
 	if v.Kind == odata.Null {
 		return both(within, c.Nulls)
 	}
-	low, high := int64(math.MinInt64), int64(math.MaxInt64)
-	n := v.Int
-	switch {
-	case op == odata.Eq:
-		low, high = n, n
-	case op == odata.Le:
-		high = n
-	case op == odata.Ge:
-		low = n
-	case op == odata.Lt && n > math.MinInt64:
-		high = n - 1
-	case op == odata.Gt && n < math.MaxInt64:
-		low = n + 1
-	default: // below the smallest, or above the largest
-		return make(bitset.Set, len(within))
-	}
-	return c.Between(low, high, within)
+	in := rangeOf(op, v.Int)
+	return c.Between(in.low, in.high, within)
 }
 
 func compareFloats(c *column.Floats, op odata.Op, v odata.Value, within bitset.Set) bitset.Set {

@@ -2,6 +2,7 @@ package searchengine
 
 import (
 	"log/slog"
+	"sync"
 
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/analysis"
@@ -18,6 +19,8 @@ type layout struct {
 	searchable   []searchable
 	searchableOf map[string]int // by path
 	normalizers  map[string]*analysis.Normalizer
+
+	readers sync.Pool // of *reader
 }
 
 // searchable is a field that full-text queries look into.

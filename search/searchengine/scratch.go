@@ -12,6 +12,7 @@ type scratch struct {
 	sets   []bitset.Set
 	used   int
 	scores []float64 // all zero between queries
+	buf    []byte    // of one stored document
 }
 
 func newRun(ctx context.Context, s *state, p *plan) *run {

@@ -80,6 +80,7 @@ func (s *state) plan(q *search.Query) (*plan, error) {
 	if p.filter, err = odata.Filter(q.Filter, s.schema); err != nil {
 		return nil, err
 	}
+	p.filter = s.normalized(p.filter)
 	if len(q.OrderBy) > 0 {
 		if p.order, err = odata.OrderBy(q.OrderBy, s.schema); err != nil {
 			return nil, err
@@ -195,7 +196,8 @@ func (r *run) hit(doc uint32) (search.Hit, error) {
 	if r.scored {
 		h.Score = float64(float32(r.scores[doc]))
 	}
-	parts, err := r.stored(doc)
+	parts, buf, err := r.stored(doc, r.scratch.buf)
+	r.scratch.buf = buf
 	if err != nil {
 		return h, err
 	}
@@ -228,7 +230,7 @@ func (x *index) lookup(ctx context.Context, u search.User, key string, fields []
 	if !ok || !s.mayView(who, doc) {
 		return nil, &search.Error{Status: http.StatusNotFound, Message: fmt.Sprintf("No document with the key '%s' was found.", key)}
 	}
-	parts, err := s.stored(doc)
+	parts, _, err := s.stored(doc, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package searchengine
 
 import (
+	"slices"
+
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/column"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/doclog"
@@ -104,11 +106,14 @@ func (s *state) remove(key string) {
 	s.liveCount--
 }
 
-// stored reads a document from the log: the JSON of its fields by slot.
-func (s *state) stored(doc uint32) ([][]byte, error) {
-	buf := make([]byte, s.sizes[doc])
-	if err := s.log.ReadAt(buf, s.offsets[doc]); err != nil {
-		return nil, err
+// stored reads a document from the log: the JSON of its fields by slot. It is valid until buf is used again, which is
+// returned as large as it had to be.
+func (s *state) stored(doc uint32, buf []byte) (parts [][]byte, used []byte, err error) {
+	size := int(s.sizes[doc])
+	buf = slices.Grow(buf[:0], size)[:size]
+	if err = s.log.ReadAt(buf, s.offsets[doc]); err != nil {
+		return nil, buf, err
 	}
-	return decodeStored(buf)
+	parts, err = decodeStored(buf)
+	return parts, buf, err
 }

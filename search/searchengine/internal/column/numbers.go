@@ -1,6 +1,8 @@
 package column
 
 import (
+	"math/bits"
+
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
 )
 
@@ -20,23 +22,41 @@ func (c *Ints) append(row uint32, v *Value) {
 // Between returns the rows among within whose value is from low to high, both included.
 func (c *Ints) Between(low, high int64, within bitset.Set) bitset.Set {
 	out := make(bitset.Set, len(within))
+	if low > high {
+		return out
+	}
+	// One comparison for both ends: what is below low becomes huge.
+	base, span := uint64(low), uint64(high)-uint64(low) //nolint:gosec // wrapping is what is wanted
 	for i, w := range within {
 		w &^= c.Nulls[i]
 		if w == 0 {
 			continue
 		}
 		values := c.Values[i<<6 : min(i<<6+64, len(c.Values))]
+		if bits.OnesCount64(w) <= fewBits {
+			for rest := w; rest != 0; rest &= rest - 1 {
+				b := bits.TrailingZeros64(rest)
+				out[i] |= bit(uint64(values[b])-base <= span) << b //nolint:gosec // likewise
+			}
+			continue
+		}
 		var hit uint64
 		for b, v := range values {
-			var in uint64
-			if v >= low && v <= high {
-				in = 1
-			}
-			hit |= in << (b & 63)
+			hit |= bit(uint64(v)-base <= span) << (b & 63) //nolint:gosec // likewise
 		}
 		out[i] = hit & w
 	}
 	return out
+}
+
+// fewBits is how many rows of 64 are looked at one by one; of more, all are.
+const fewBits = 24
+
+func bit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // Floats is a column of doubles. NaN and the infinities are kept.
@@ -65,11 +85,7 @@ func (c *Floats) Between(low, high float64, within bitset.Set) bitset.Set {
 		values := c.Values[i<<6 : min(i<<6+64, len(c.Values))]
 		var hit uint64
 		for b, v := range values {
-			var in uint64
-			if v >= low && v <= high {
-				in = 1
-			}
-			hit |= in << (b & 63)
+			hit |= bit(v >= low && v <= high) << (b & 63)
 		}
 		out[i] = hit & w
 	}

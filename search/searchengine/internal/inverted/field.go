@@ -48,22 +48,24 @@ func (f *Field) Posting(term string) *Posting { return f.postings[term] }
 // Append adds the next document. A nil text is a document without the field.
 func (f *Field) Append(t *Text) {
 	doc := uint32(len(f.Lengths)) //nolint:gosec // fewer documents than that fit into memory
-	if t == nil || t.Length == 0 {
+	if t == nil {
 		f.Lengths, f.Norms = append(f.Lengths, 0), append(f.Norms, 0)
 		return
 	}
+	from := uint32(0)
 	for i, term := range t.terms {
 		p := f.postings[term]
 		if p == nil {
 			p = &Posting{}
 			f.add(strings.Clone(term), p) // not the whole text
 		}
-		p.append(doc, t.positions[i])
+		p.append(doc, t.freqs[i], t.positions[from:t.ends[i]])
+		from = t.ends[i]
 	}
-	f.Lengths = append(f.Lengths, t.Length)
-	f.Norms = append(f.Norms, encodeLength(t.Length))
+	f.Lengths = append(f.Lengths, t.length)
+	f.Norms = append(f.Norms, encodeLength(t.length))
 	f.Documents++
-	f.Tokens += int64(t.Length)
+	f.Tokens += int64(t.length)
 }
 
 func (f *Field) add(term string, p *Posting) {
@@ -80,20 +82,13 @@ func (f *Field) Remove(doc uint32) {
 	}
 }
 
-func (p *Posting) append(doc uint32, positions []uint32) {
+func (p *Posting) append(doc uint32, freq uint8, positions []byte) {
 	if n := len(p.Docs); n > 0 && n%skip == 0 {
 		p.Skips = append(p.Skips, uint32(len(p.Positions))) //nolint:gosec // 4 GB of positions of one term do not occur
 	}
 	p.Docs = append(p.Docs, doc)
-	p.Freqs = append(p.Freqs, uint8(min(len(positions), many)))
-	if len(positions) >= many {
-		p.Positions = binary.AppendUvarint(p.Positions, uint64(len(positions)))
-	}
-	last := uint32(0)
-	for _, position := range positions {
-		p.Positions = binary.AppendUvarint(p.Positions, uint64(position-last))
-		last = position
-	}
+	p.Freqs = append(p.Freqs, freq)
+	p.Positions = append(p.Positions, positions...)
 }
 
 // LiveDocs returns how many of the documents are live; all are when live is nil.
