@@ -33,6 +33,9 @@ type Config struct {
 	Credential obo.Credential // of the API's registration, for the exchange
 	Search     Search
 
+	// Shared is a cache of exchanged tokens that other replicas share; nil: none. Who made it closes it, after the server.
+	Shared obo.SharedCache
+
 	Audit  *slog.Logger // gets one record for each call; nil: none is kept
 	Traces string       // base URL of an OpenTelemetry collector (OTLP over HTTP); "": no traces
 
@@ -76,6 +79,7 @@ func New(config Config) (*Server, error) {
 		Client:     config.Server.Client,
 		Credential: config.Credential,
 		HTTPClient: config.EntraClient,
+		Shared:     config.Shared,
 		Now:        config.Server.Now,
 		Logger:     logger,
 	})

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/serve"
 	"github.com/onbehalf/onbehalf/obo"
+	"github.com/onbehalf/onbehalf/obo/rediscache"
 )
 
 // DefaultURL is where clients find the server unless MCP_URL says otherwise.
@@ -120,4 +122,27 @@ func (r registration) identity() (azcore.TokenCredential, error) {
 	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 		ClientOptions: options, DisableInstanceDiscovery: notMicrosoft, TenantID: r.tenant.String(),
 	})
+}
+
+// sharedCache connects the cache of REDIS_URL, sealed by CACHE_SECRET; nil without one.
+func sharedCache(settings *shell.Settings, logger *slog.Logger) (*rediscache.Cache, error) {
+	address := settings.Get("REDIS_URL")
+	if address == "" {
+		return nil, nil
+	}
+	if err := settings.Require("CACHE_SECRET"); err != nil {
+		return nil, err
+	}
+	roots, err := settings.Roots()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := rediscache.New(rediscache.Config{
+		URL: identity.NewSecret(address), Secrets: rediscache.ParseSecrets(identity.NewSecret(settings.Get("CACHE_SECRET"))),
+		RootCAs: roots, Logger: logger,
+	})
+	if err != nil {
+		return nil, shell.Usage(fmt.Errorf("REDIS_URL and CACHE_SECRET: %w", err))
+	}
+	return cache, nil
 }

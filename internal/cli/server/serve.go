@@ -85,6 +85,14 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 		defer audit.Close()
 		config.Audit = slog.New(slog.NewJSONHandler(audit, nil))
 	}
+	shared, err := sharedCache(settings, logger)
+	if err != nil {
+		return err
+	}
+	if shared != nil {
+		defer shared.Close()
+		config.Shared = shared
+	}
 	server, err := serve.New(config)
 	if err != nil {
 		return err

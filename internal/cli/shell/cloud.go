@@ -94,9 +94,18 @@ func (s *Settings) EntraClient(cloud entra.Cloud) (*http.Client, error) {
 // HTTPClient returns the client for everything else: it trusts ONBEHALF_CA_FILE besides the system's authorities, goes
 // through HTTPS_PROXY, and follows no redirect, which could carry a key or a token to another host.
 func (s *Settings) HTTPClient() (*http.Client, error) {
+	roots, err := s.Roots()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(roots), nil
+}
+
+// Roots returns the system's authorities and ONBEHALF_CA_FILE, nil when there is none such: then the system's count.
+func (s *Settings) Roots() (*x509.CertPool, error) {
 	file := s.Get("ONBEHALF_CA_FILE")
 	if file == "" {
-		return newClient(nil), nil
+		return nil, nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -109,7 +118,7 @@ func (s *Settings) HTTPClient() (*http.Client, error) {
 	if !roots.AppendCertsFromPEM(text) {
 		return nil, Usage(fmt.Errorf("ONBEHALF_CA_FILE: %s holds no PEM certificate", file))
 	}
-	return newClient(roots), nil
+	return roots, nil
 }
 
 func newClient(roots *x509.CertPool) *http.Client {
