@@ -26,7 +26,9 @@ func (cl *Client) precheck(w *wish, now time.Time) *Refusal {
 		return refuse("tenant", entra.Advice{Kind: entra.Blocked, Cause: "Your account belongs to another tenant than this server.", Who: entra.You, Fix: "Sign in with an account of this server's tenant."}, nil)
 	case !now.Before(c.Expires):
 		advice, _ := entra.AdviceFor(500133)
-		return refuse("assertion-expired", advice, nil)
+		r := refuse("assertion-expired", advice, nil)
+		r.Claims = newer(now)
+		return r
 	case w.scope.IsZero():
 		return refuse("no-scope", entra.Advice{Kind: entra.Misconfigured, Cause: "The tool names no scope.", Who: entra.Operator, Fix: "Name the scope that the tool needs, such as https://search.azure.com/.default."}, nil)
 	}
@@ -74,14 +76,28 @@ func unavailable(reason, cause string, err error) *Refusal {
 // refusalOf translates Entra's answer for the person who asked.
 func (cl *Client) refusalOf(answer *entra.Error, c *identity.Caller, s entra.Scope) *Refusal {
 	advice := answer.Advice()
-	r := &Refusal{Kind: advice.Kind, Reason: "entra-" + answer.Code, Entra: answer, Advice: advice, Claims: answer.Claims, RetryAfter: answer.RetryAfter}
+	r := &Refusal{Kind: advice.Kind, Reason: "entra-" + answer.Code, Entra: answer, Advice: advice, RetryAfter: answer.RetryAfter}
 	if n := answer.Number(); n != 0 {
 		r.Reason = fmt.Sprintf("AADSTS%d", n)
 	}
-	if r.Kind == entra.ConsentRequired {
+	switch r.Kind {
+	case entra.InteractionRequired: // for any other kind, signing in with the claims would end in the same refusal
+		r.Claims = answer.Claims
+	case entra.AssertionExpired:
+		r.Claims = newer(cl.now())
+	case entra.ConsentRequired:
 		r.ConsentURL, r.AdminConsentURL = cl.consentLinks(c, s)
+	default:
 	}
 	return r
+}
+
+// newer is the challenge for a token that was issued after this moment, as APIs with continuous access evaluation send
+// it when sign-ins were revoked.
+//
+// https://learn.microsoft.com/entra/identity-platform/claims-challenge
+func newer(now time.Time) string {
+	return fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, now.Unix())
 }
 
 // consentLinks returns where the person, and where an administrator, can consent that this application calls the API.
