@@ -111,7 +111,7 @@ func assemble(ctx context.Context, config Config) (*demo, *serve.Server, error) 
 		return nil, nil, err
 	}
 	d.client = d.local.Client()
-	server, err := d.prepare()
+	server, err := d.prepare() //nolint:contextcheck // what sends traces lives as long as the server
 	if err != nil {
 		return nil, nil, errors.Join(err, d.local.Close())
 	}
