@@ -1,3 +1,5 @@
+//go:build unix
+
 package entraserver
 
 import (
@@ -7,6 +9,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,24 +43,33 @@ func BenchmarkOnBehalfOf(b *testing.B) {
 				r := httptest.NewRequest(http.MethodPost, "/"+ContosoTenant+"/oauth2/v2.0/token", strings.NewReader(body))
 				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 				w := httptest.NewRecorder()
-				start := time.Now()
+				start := processorTime(b)
 				s.ServeHTTP(w, r)
-				exchanges += time.Since(start)
-				if w.Code != http.StatusOK {
-					b.Fatal(w.Body)
-				}
-				start = time.Now()
+				between := processorTime(b)
 				for range bench.signatures {
 					if _, err := s.keys.signer().sign(text); err != nil {
 						b.Fatal(err)
 					}
 				}
-				signatures += time.Since(start)
+				exchanges, signatures = exchanges+between-start, signatures+processorTime(b)-between
+				if w.Code != http.StatusOK {
+					b.Fatal(w.Body)
+				}
 			}
 			b.ReportMetric(float64(exchanges)/float64(signatures), "x-signatures")
-			b.ReportMetric(float64(exchanges.Microseconds())/float64(b.N), "µs/exchange")
+			b.ReportMetric(float64(exchanges.Microseconds())/float64(b.N), "cpu-µs/exchange")
 		})
 	}
+}
+
+// processorTime is what this process has used, garbage collection included: other work on the machine does not count.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // TestMemory holds 10,000 people and 100,000 live refresh tokens, the texts of the tokens included, against 200 MiB.
