@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/httprun"
 	"github.com/onbehalf/onbehalf/internal/local"
@@ -18,8 +20,8 @@ import (
 )
 
 type localFlags struct {
-	entraAddr, searchAddr, data, people, writeEnv, scenario string
-	dangerousListen                                         bool
+	entraAddr, searchAddr, data, people, writeEnv, scenario, policies string
+	dangerousListen                                                   bool
 }
 
 func (a *app) localCommand() *cobra.Command {
@@ -39,6 +41,8 @@ Every program on this machine may sign in there as anyone: what they protect is 
 	cmd.Flags().StringVar(&flags.people, "people", "", "add the people of this `FILE`, a JSON object a line: name, upn, oid, groups")
 	cmd.Flags().StringVar(&flags.writeEnv, "write-env", "", "write the settings to this `FILE`, for --env of the other commands")
 	cmd.Flags().StringVar(&flags.scenario, "scenario", "", "start with a `NAME`d trouble: "+strings.Join(local.Scenarios(), ", "))
+	cmd.Flags().StringVar(&flags.policies, "policies", "", "put the policies of this YAML `FILE` in force: docs/local-entra.md has an example")
+	cmd.MarkFlagsMutuallyExclusive("scenario", "policies")
 	cmd.Flags().BoolVar(&flags.dangerousListen, "dangerously-listen-on", false, "allow addresses that other machines reach")
 	return cmd
 }
@@ -63,6 +67,11 @@ func (a *app) runLocal(ctx context.Context, flags localFlags) error {
 	defer l.Close()
 	if flags.scenario != "" {
 		if err = scenario(l, flags.scenario); err != nil {
+			return errors.Join(err, closeAll(listeners))
+		}
+	}
+	if flags.policies != "" {
+		if err = policies(l, flags.policies); err != nil {
 			return errors.Join(err, closeAll(listeners))
 		}
 	}
@@ -97,6 +106,23 @@ func scenario(l *local.Local, name string) error {
 		return shell.Usage(err)
 	}
 	return l.Entra().Scenario(name)
+}
+
+// policies puts those of a file in force.
+func policies(l *local.Local, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("--policies: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	p, err := entraserver.ReadPolicies(file)
+	if err == nil {
+		err = l.Entra().SetPolicies(p)
+	}
+	if err != nil {
+		return fmt.Errorf("--policies %s: %w", path, err)
+	}
+	return nil
 }
 
 // flagged is an address with the flag that it came from.
