@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		code := cli.Main(ctx, shell.New(), os.Args[1:])
 		stop()
 		os.Exit(code)
-	}})
+	}, "mallory": mallory})
 }
 
 // TestScripts runs testdata/script/*.txtar. Beside testscript's own commands there are
@@ -284,7 +284,7 @@ func post(ts *testscript.TestScript, address, body string) {
 // environ is the script's environment.
 func environ(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "WORK", "TMPDIR", "ENVFILE", "NO_COLOR", "HTTPS_PROXY", "GOCOVERDIR"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "WORK", "TMPDIR", "ENVFILE", "NO_COLOR", "HTTPS_PROXY", "BROWSER", "GOCOVERDIR"} {
 		if value := ts.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}

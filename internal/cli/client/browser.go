@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"time"
 )
 
 // browserCommand returns the program that opens a URL here, and its arguments before the URL.
@@ -42,6 +43,9 @@ func (o *options) hasBrowser() bool {
 	return err == nil
 }
 
+// openTime is how soon a program that cannot open a browser has said so.
+const openTime = 700 * time.Millisecond
+
 // openBrowser starts the browser without a shell, and only for https.
 func (o *options) openBrowser(ctx context.Context, address string) error {
 	u, err := url.Parse(address)
@@ -58,8 +62,16 @@ func (o *options) openBrowser(ctx context.Context, address string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	go func() { _ = cmd.Wait() }() // it may stay open; the sign-in does not wait for it
-	return nil
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // it may stay open; the sign-in does not wait for it
+	settled := time.NewTimer(openTime)
+	defer settled.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-settled.C:
+		return nil
+	}
 }
 
 // hasDesktop reports whether a desktop's keyring may be there: to ask for one that is not would start a bus.

@@ -72,7 +72,6 @@ func (o *options) signInFlags(cmd *cobra.Command) {
 	flags.BoolVar(&o.browser, "browser", false, "sign in with the browser on this machine")
 	flags.BoolVar(&o.anyAuthority, "dangerously-authority", false, "trust an AZURE_AUTHORITY_HOST that is none of Microsoft's")
 	flags.DurationVar(&o.timeout, "timeout", 2*time.Minute, "give up after this `TIME`, sign-in aside")
-	cmd.MarkFlagsMutuallyExclusive("device-code", "browser")
 }
 
 // must is for mistakes of the program alone: a flag that does not exist.
@@ -174,6 +173,9 @@ type signer struct {
 // openSigner makes the handler for the server. explicit says that the person has just asked to sign in: then nothing
 // more needs a yes.
 func (o *options) openSigner(explicit bool) (*signer, error) {
+	if o.device && o.browser {
+		return nil, shell.Usage(errors.New("--device-code and --browser exclude each other"))
+	}
 	opened, err := o.openCache()
 	if err != nil {
 		return nil, err

@@ -18,8 +18,8 @@ import (
 
 // explain adds to an error what the person can do.
 func (s *signer) explain(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || shell.HintOf(err) != "" {
+		return err
 	}
 	var ambiguous *signin.Ambiguous
 	var refused *signin.Refused
@@ -28,6 +28,8 @@ func (s *signer) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, signin.ErrCodeExpired):
+		return shell.Hint(err, "\"onbehalf login --browser\" signs in without a code")
 	case errors.As(err, &ambiguous):
 		return shell.Hint(ambiguous, "choose one with --account %s", ambiguous.Accounts[0].Name)
 	case errors.As(err, &refused):
@@ -102,6 +104,8 @@ func (s *signer) explainServer(ctx context.Context, err error) error {
 		return shell.Hint(err, "do not go on unless you know who runs %s", s.server.Host)
 	case status == http.StatusUnauthorized && strings.Contains(err.Error(), "Unauthorized"):
 		return shell.Hint(fmt.Errorf("%s refuses the token: %s", s.server, describe(code, description)), "\"onbehalf token\" shows what the token says; \"onbehalf login\" gets a new one")
+	case strings.Contains(err.Error(), "proxyconnect"):
+		return shell.Hint(fmt.Errorf("the proxy does not let us through to %s", s.server), "HTTPS_PROXY and NO_PROXY say which servers are asked through a proxy")
 	case strings.Contains(err.Error(), "connection refused"):
 		return shell.Hint(fmt.Errorf("nothing answers at %s", s.server), "start the server, or name another with --server")
 	}

@@ -107,6 +107,7 @@ func (t *terminal) askSecret(_ context.Context, question string) (string, error)
 // showCode shows a device code and counts down until the sign-in ends.
 func (o *options) showCode(ctx context.Context, code signin.DeviceCode) error {
 	fmt.Fprintf(o.sh.Err, "To sign in for %s\n  open   %s\n  enter  %s\n", printable(code.Server), code.VerificationURL, o.tty.bold(printable(code.UserCode)))
+	fmt.Fprintln(o.sh.Err, "Should the page say that a policy blocks this (53003, 530032): Ctrl-C, then \"onbehalf login --browser\".")
 	if !o.tty.fancyErr {
 		return nil
 	}

@@ -30,6 +30,9 @@ func tokenCommand(sh *shell.Shell) *cobra.Command {
 		Example: "  onbehalf token\n  curl -H \"Authorization: Bearer $(onbehalf token --raw)\" …",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if raw && asJSON {
+				return shell.Usage(errors.New("--raw and --json exclude each other"))
+			}
 			s, err := o.openSigner(false)
 			if err != nil {
 				return err
@@ -58,7 +61,6 @@ func tokenCommand(sh *shell.Shell) *cobra.Command {
 	o.signInFlags(cmd)
 	cmd.Flags().BoolVar(&raw, "raw", false, "print the token itself")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the claims as JSON")
-	cmd.MarkFlagsMutuallyExclusive("raw", "json")
 	return cmd
 }
 
