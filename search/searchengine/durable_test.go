@@ -9,11 +9,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -191,7 +189,7 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 }
 
-const childDir, childLimit = "ONBEHALF_TEST_DIR", "ONBEHALF_TEST_LIMIT"
+const childDir = "ONBEHALF_TEST_DIR"
 
 // TestChild is the process that the tests below start: it writes batch after batch, and says each number when it is
 // acknowledged. On its own it does nothing.
@@ -206,10 +204,6 @@ func TestChild(t *testing.T) {
 	}
 	e.MaintainOften()
 	define(t, e, batchIndex)
-	if limit, err := strconv.ParseUint(os.Getenv(childLimit), 10, 64); err == nil {
-		writeUntilFull(t, e, limit)
-		return
-	}
 	n := 0
 	if r, err := e.Index("batches").Lookup(t.Context(), searchengine.Elevated(), "last"); err == nil {
 		_, _ = fmt.Sscanf(string(r), `{"id":"last","batch":%d`, &n)
@@ -234,9 +228,9 @@ func childBatch(n int) []search.Action {
 	return append(batch, action(search.Delete, fmt.Sprintf(`{"id":"n%d"}`, n-10)))
 }
 
-func child(t *testing.T, dir string, env ...string) (*exec.Cmd, *bufio.Scanner) {
+func child(t *testing.T, test, dir string, env ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
 	cmd.Env = append(append(os.Environ(), childDir+"="+dir), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -255,7 +249,7 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := 0
 	for range 10 {
-		cmd, out := child(t, dir)
+		cmd, out := child(t, "TestChild", dir)
 		timer := time.AfterFunc(time.Duration(100+rand.IntN(200))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		for out.Scan() {
 			if n, ok := strings.CutPrefix(out.Text(), "acknowledged "); ok {
@@ -309,56 +303,4 @@ func checkBatches(t *testing.T, e *searchengine.Engine, acknowledged int) {
 		}
 		return
 	}
-}
-
-// A full disk refuses the write; reads go on, and what was there stays.
-func TestDiskFull(t *testing.T) {
-	dir := t.TempDir()
-	cmd, out := child(t, dir, childLimit+"=100000")
-	last := ""
-	for out.Scan() {
-		if strings.HasPrefix(out.Text(), "refused") {
-			last = out.Text()
-		}
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("the writer failed: %v", err)
-	}
-	var written int
-	if _, err := fmt.Sscanf(last, "refused after %d", &written); err != nil || written < 2 {
-		t.Fatalf("the writer said %q", last)
-	}
-	e := open(t, searchengine.Config{Dir: dir})
-	if n, err := e.Count(t.Context(), "batches"); err != nil || n != int64(written) {
-		t.Errorf("%d documents, %v; want %d", n, err, written)
-	}
-}
-
-func writeUntilFull(t *testing.T, e *searchengine.Engine, limit uint64) {
-	t.Helper()
-	signal.Ignore(syscall.SIGXFSZ)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
-		t.Fatal(err)
-	}
-	written := 0
-	for {
-		doc := fmt.Sprintf(`{"id":"%d","text":%q}`, written, strings.Repeat("fox ", 1000))
-		_, err := e.Write(t.Context(), "batches", []search.Action{action("", doc)})
-		if errors.Is(err, search.ErrUnavailable) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		written++
-	}
-	r, err := e.Index("batches").Search(t.Context(), searchengine.Elevated(), &search.Query{Search: "fox", Count: true})
-	if err != nil || *r.Count != int64(written) {
-		t.Fatalf("a search after the refusal: %+v, %v; want %d hits", r, err, written)
-	}
-	// There is still room for a small document.
-	if _, err := e.Write(t.Context(), "batches", []search.Action{action("", `{"id":"small"}`)}); err != nil {
-		t.Fatalf("a small write after the refusal: %v", err)
-	}
-	fmt.Println("refused after", written+1)
 }

@@ -43,6 +43,8 @@ type Config struct {
 	// MapMicrosoftAnalyzers takes the nearest Lucene analyzer where an index names one of Microsoft's (en.microsoft), with
 	// a warning; otherwise such an index is refused.
 	MapMicrosoftAnalyzers bool
+	// QueryTimeout bounds the time of one query, from when it is asked; 0 is 30 s.
+	QueryTimeout time.Duration
 	// PermissionCacheBytes bounds the memory for what was worked out about who may see what; 0 is 64 MB.
 	PermissionCacheBytes int64
 }
@@ -77,6 +79,9 @@ func Open(c Config) (*Engine, error) {
 	}
 	if c.ServiceName == "" {
 		c.ServiceName = "local"
+	}
+	if c.QueryTimeout == 0 {
+		c.QueryTimeout = 30 * time.Second
 	}
 	if c.PermissionCacheBytes == 0 {
 		c.PermissionCacheBytes = 64 << 20

@@ -179,14 +179,13 @@ type permissionKey struct {
 	sum [sha256.Size]byte
 }
 
-func keyOf(s *state, p principals) permissionKey {
-	size := 16
-	for _, ids := range [][]string{p.users, p.groups, p.scopes} {
-		for _, id := range ids {
-			size += len(id) + 4
-		}
+func (c *permissionCache) keyOf(s *state, p principals) permissionKey {
+	pooled, _ := c.buffers.Get().(*[]byte)
+	if pooled == nil {
+		pooled = new([]byte)
 	}
-	buf := make([]byte, 0, size)
+	defer c.buffers.Put(pooled)
+	buf := (*pooled)[:0]
 	for _, ids := range [][]string{p.users, p.groups, p.scopes} {
 		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(ids))) //nolint:gosec // bounded by memory
 		for _, id := range ids {
@@ -194,12 +193,14 @@ func keyOf(s *state, p principals) permissionKey {
 			buf = append(buf, id...)
 		}
 	}
+	*pooled = buf
 	return permissionKey{s, sha256.Sum256(buf)}
 }
 
 // permissionCache keeps the entries that were used last, up to a number of bytes.
 type permissionCache struct {
-	limit int64
+	limit   int64
+	buffers sync.Pool // of *[]byte
 
 	mu      sync.Mutex
 	used    int64
@@ -212,7 +213,7 @@ func newPermissionCache(limit int64) *permissionCache {
 }
 
 func (c *permissionCache) entry(s *state, p principals) *permissionEntry {
-	key := keyOf(s, p)
+	key := c.keyOf(s, p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at, ok := c.entries[key]; ok {

@@ -2,6 +2,7 @@ package searchengine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -41,6 +42,17 @@ type plan struct {
 // search answers one query: who may see what, then the filter, then the text, each on what the one before left. Count,
 // facets and highlights see nothing else.
 func (x *index) search(ctx context.Context, u search.User, q *search.Query) (*search.Result, error) {
+	limited, cancel := context.WithTimeout(ctx, x.engine.config.QueryTimeout)
+	defer cancel()
+	r, err := x.searchUntil(limited, u, q)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, &search.Error{Status: http.StatusServiceUnavailable, Message: fmt.Sprintf(
+			"The query took longer than %s. Ask for less, or more precisely.", x.engine.config.QueryTimeout)}
+	}
+	return r, err
+}
+
+func (x *index) searchUntil(ctx context.Context, u search.User, q *search.Query) (*search.Result, error) {
 	who, err := x.engine.principalsOf(u)
 	if err != nil {
 		return nil, err
