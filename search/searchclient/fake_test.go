@@ -77,7 +77,7 @@ func says(status int, body string) http.HandlerFunc {
 }
 
 // jwt makes a token that no one signed: the client verifies nothing.
-func jwt(t *testing.T, claims map[string]any) string {
+func jwt(t testing.TB, claims map[string]any) string {
 	t.Helper()
 	payload, err := json.Marshal(claims)
 	if err != nil {
