@@ -77,11 +77,11 @@ func says(status int, body string) http.HandlerFunc {
 }
 
 // jwt makes a token that no one signed: the client verifies nothing.
-func jwt(t testing.TB, claims map[string]any) string {
-	t.Helper()
+func jwt(tb testing.TB, claims map[string]any) string {
+	tb.Helper()
 	payload, err := json.Marshal(claims)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	encode := base64.RawURLEncoding.EncodeToString
 	return encode([]byte(`{"alg":"RS256"}`)) + "." + encode(payload) + "." + encode([]byte("signature"))
