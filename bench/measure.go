@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// groupSizes are in how many groups the callers are.
+func groupSizes() []int { return []int{3, 200, 2000} }
+
+// bench measures one peer after the other.
+type bench struct {
+	options
+	corpus  *corpus
+	dir     string
+	answers map[cell][]*answer // of the first peer
+	results []*result
+}
+
+// cell is a place in the table of latencies.
+type cell struct {
+	kind   kind
+	groups int
+}
+
+// result is what was measured of one peer.
+type result struct {
+	name       string
+	load       time.Duration
+	disk, heap int64
+	reopen     time.Duration // only ours: open and a first query
+	cold       map[int]time.Duration
+	latencies  map[cell][]time.Duration // sorted
+	rates      map[rate]throughput
+	differ     int // answers that are not those of the first peer
+}
+
+type rate struct{ groups, goroutines int }
+
+func (b *bench) rates() []rate {
+	if b.quick {
+		return nil
+	}
+	return []rate{{200, 1}, {200, 2}, {2000, 2}, {200, 16}, {2000, 16}}
+}
+
+type throughput struct {
+	perSecond float64
+	p99       time.Duration
+}
+
+func (b *bench) measure(ctx context.Context, name string, open open) error {
+	dir := filepath.Join(b.dir, strconv.Itoa(len(b.results)))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%s: loading %d documents\n", name, b.docs)
+	before := heap()
+	p, err := open(dir)
+	if err != nil {
+		return err
+	}
+	r := &result{name: name, latencies: map[cell][]time.Duration{}, cold: map[int]time.Duration{}, rates: map[rate]throughput{}}
+	start := time.Now()
+	if err = p.load(ctx, b.corpus); err != nil {
+		return err
+	}
+	r.load = time.Since(start)
+	r.heap = heap() - before
+	if p, err = b.reopen(ctx, r, p, dir, open); err != nil {
+		return err
+	}
+	r.disk = size(dir)
+	for _, groups := range groupSizes() {
+		for _, k := range kinds() {
+			if err = b.latency(ctx, p, r, cell{k, groups}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, at := range b.rates() {
+		if r.rates[at], err = b.throughput(ctx, p, at); err != nil {
+			return err
+		}
+	}
+	b.results = append(b.results, r)
+	return p.close()
+}
+
+// reopen measures how long ours takes from its files to the first answer.
+func (b *bench) reopen(ctx context.Context, r *result, p peer, dir string, open open) (peer, error) {
+	if _, ours := p.(engine); !ours {
+		return p, nil
+	}
+	if err := p.close(); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	p, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.ask(ctx, b.corpus.callers(1, 1)[0], b.corpus.queries(matchAll, 1)[0])
+	r.reopen = time.Since(start)
+	return p, err
+}
+
+const callerCount = 6
+
+// latency asks one by one, with a warm permission cache.
+func (b *bench) latency(ctx context.Context, p peer, r *result, at cell) error {
+	callers, queries := b.corpus.callers(callerCount, at.groups), b.corpus.queries(at.kind, b.queries)
+	for i, c := range callers {
+		start := time.Now()
+		if _, err := p.ask(ctx, c, queries[i%len(queries)]); err != nil {
+			return err
+		}
+		if at.kind == matchAll && i > 0 {
+			r.cold[at.groups] = max(r.cold[at.groups], time.Since(start))
+		}
+	}
+	first := b.answers[at] == nil
+	took := make([]time.Duration, len(queries))
+	for i, q := range queries {
+		start := time.Now()
+		a, err := p.ask(ctx, callers[i%callerCount], q)
+		took[i] = time.Since(start)
+		switch {
+		case err != nil:
+			return err
+		case first:
+			if b.answers == nil {
+				b.answers = map[cell][]*answer{}
+			}
+			b.answers[at] = append(b.answers[at], a)
+		case !b.answers[at][i].same(a, at.kind):
+			r.differ++
+		}
+	}
+	slices.Sort(took)
+	r.latencies[at] = took
+	return nil
+}
+
+// throughput asks the mix of all kinds from several goroutines for a while.
+func (b *bench) throughput(ctx context.Context, p peer, at rate) (throughput, error) {
+	var mix []*task
+	for _, k := range kinds() {
+		mix = append(mix, b.corpus.queries(k, 50)...)
+	}
+	callers := b.corpus.callers(callerCount, at.groups)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var mu sync.Mutex
+	var took []time.Duration
+	var failed error
+	var next atomic.Int64
+	var work sync.WaitGroup
+	start := time.Now()
+	const long = 2 * time.Second
+	for range at.goroutines {
+		work.Go(func() {
+			var own []time.Duration
+			var err error
+			for err == nil && time.Since(start) < long {
+				i := int(next.Add(1))
+				began := time.Now()
+				_, err = p.ask(ctx, callers[i%callerCount], mix[i*7919%len(mix)])
+				own = append(own, time.Since(began))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, own...)
+			if err != nil {
+				failed = err
+			}
+		})
+	}
+	work.Wait()
+	elapsed := time.Since(start)
+	slices.Sort(took)
+	return throughput{perSecond: float64(len(took)) / elapsed.Seconds(), p99: percentile(took, 99)}, failed
+}
+
+func percentile(sorted []time.Duration, n int) time.Duration {
+	return sorted[min(len(sorted)-1, len(sorted)*n/100)]
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func size(dir string) int64 {
+	total := int64(0)
+	_ = filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			if info, err := d.Info(); err == nil {
+				total += info.Size()
+			}
+		}
+		return nil
+	})
+	return total
+}
