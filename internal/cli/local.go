@@ -21,6 +21,7 @@ import (
 
 type localFlags struct {
 	entraAddr, searchAddr, data, people, writeEnv, scenario, policies string
+	poseAs                                                            []string
 	dangerousListen                                                   bool
 }
 
@@ -43,6 +44,7 @@ Every program on this machine may sign in there as anyone: what they protect is 
 	cmd.Flags().StringVar(&flags.scenario, "scenario", "", "start with a `NAME`d trouble: "+strings.Join(local.Scenarios(), ", "))
 	cmd.Flags().StringVar(&flags.policies, "policies", "", "put the policies of this YAML `FILE` in force: docs/local-entra.md has an example")
 	cmd.MarkFlagsMutuallyExclusive("scenario", "policies")
+	cmd.Flags().StringArrayVar(&flags.poseAs, "dangerously-pose-as", nil, "answer as if the local Entra were this `HOST` of Microsoft (repeatable), such as login.microsoftonline.com: for programs that have it written into them, with a hosts file and --entra-addr 127.0.0.1:443")
 	cmd.Flags().BoolVar(&flags.dangerousListen, "dangerously-listen-on", false, "allow addresses that other machines reach")
 	return cmd
 }
@@ -56,7 +58,7 @@ func (a *app) runLocal(ctx context.Context, flags localFlags) error {
 	if err != nil {
 		return err
 	}
-	config := local.Config{Entra: listeners[0], Search: listeners[1], DataDir: flags.data, Logger: logger}
+	config := local.Config{Entra: listeners[0], Search: listeners[1], DataDir: flags.data, PoseAs: flags.poseAs, Logger: logger}
 	if config.People, err = openPeople(flags.people); err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -79,17 +81,24 @@ func (a *app) runLocal(ctx context.Context, flags localFlags) error {
 	if err != nil {
 		return err
 	}
+	entraTLS, err := l.EntraTLS()
+	if err != nil {
+		return err
+	}
 	if flags.writeEnv != "" {
 		if err := l.WriteEnv(flags.writeEnv); err != nil {
 			return err
 		}
 	}
 	endpoints := []httprun.Endpoint{
-		{Name: "local Entra", Listener: listeners[0], Handler: l.EntraHandler(), TLS: tls, Logger: logger},
+		{Name: "local Entra", Listener: listeners[0], Handler: l.EntraHandler(), TLS: entraTLS, Logger: logger},
 		{Name: "local Search", Listener: listeners[1], Handler: l.SearchHandler(), TLS: tls, Logger: logger},
 	}
 	// The listeners take connections already; "ready" is true from here on.
 	fmt.Fprintf(a.Out, "Entra  %s\nSearch %s\n", l.EntraURL, l.SearchURL)
+	for _, host := range flags.poseAs {
+		fmt.Fprintf(a.Out, "poses as %s: whoever has \"127.0.0.1 %s\" in a hosts file and trusts this process's authority signs in here\n", host, host)
+	}
 	if flags.writeEnv != "" {
 		fmt.Fprintf(a.Out, "settings in %s\n", flags.writeEnv)
 	}

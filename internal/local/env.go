@@ -32,6 +32,10 @@ func (l *Local) Settings(files CAFiles) []Setting {
 		}
 		return l.directory.ClientSecret(id).Reveal()
 	}
+	node := files.CA
+	if l.posing != nil {
+		node = files.Bundle // Node too has to trust both
+	}
 	return []Setting{
 		{"TENANT_ID", l.directory.Tenant().String()},
 		{"TENANT_DOMAIN", l.directory.Domain()},
@@ -52,7 +56,7 @@ func (l *Local) Settings(files CAFiles) []Setting {
 		{"WEB_URL", "http://localhost:8080"},
 		{"ONBEHALF_LOCAL", "1"},
 		{"ONBEHALF_CA_FILE", files.CA},
-		{"NODE_EXTRA_CA_CERTS", files.CA},
+		{"NODE_EXTRA_CA_CERTS", node},
 		{"SSL_CERT_FILE", files.Bundle},
 		{"REQUESTS_CA_BUNDLE", files.Bundle},
 	}
@@ -93,14 +97,15 @@ func systemBundles() []string {
 
 // bundle is the system's authorities, where they are found in a file, followed by ours.
 func (l *Local) bundle() []byte {
+	own := append(l.ca.PEM(), l.PosingCA()...)
 	for _, path := range systemBundles() {
 		system, err := os.ReadFile(path) //nolint:gosec // a fixed list
 		if err != nil || !x509.NewCertPool().AppendCertsFromPEM(system) {
 			continue
 		}
-		return append(append(system, '\n'), l.ca.PEM()...)
+		return append(append(system, '\n'), own...)
 	}
-	return l.ca.PEM()
+	return own
 }
 
 // replaceFile writes a file that only its owner can read, whole or not at all.

@@ -29,6 +29,7 @@ type Config struct {
 	Entra, Search net.Listener // on loopback; closed by whoever serves them
 	DataDir       string       // where the local Search keeps its documents; "": in memory
 	People        io.Reader    // more people and groups, as JSON lines; nil: none
+	PoseAs        []string     // hosts of Microsoft as which the local Entra answers too; dangerous: see [Local.PosingCA]
 	Now           func() time.Time
 	Logger        *slog.Logger
 }
@@ -38,7 +39,8 @@ type Local struct {
 	EntraURL, SearchURL string // without a trailing slash
 
 	ca        *localhost.CA
-	client    *http.Client // trusts the CA, for all in this process
+	posing    *localhost.CA // for the hosts of PoseAs alone; nil without them
+	client    *http.Client  // trusts the CA, for all in this process
 	entra     *entraserver.Server
 	engine    *searchengine.Engine
 	search    *searchserver.Server
@@ -56,6 +58,11 @@ func New(ctx context.Context, config Config) (*Local, error) {
 		return nil, err
 	}
 	l := &Local{EntraURL: urlOf(config.Entra), SearchURL: urlOf(config.Search), ca: ca, client: ca.Client()}
+	if len(config.PoseAs) > 0 {
+		if l.posing, err = localhost.NewPosingCA(now(), config.PoseAs...); err != nil {
+			return nil, err
+		}
+	}
 	if err := l.startEntra(config, now); err != nil {
 		return nil, err
 	}
@@ -79,7 +86,7 @@ func (l *Local) startEntra(config Config, now func() time.Time) error {
 		}
 	}
 	l.directory = directory
-	l.entra, err = entraserver.New(entraserver.Config{URL: l.EntraURL, Directory: directory, Now: now, Logger: config.Logger})
+	l.entra, err = entraserver.New(entraserver.Config{URL: l.EntraURL, Directory: directory, PoseAs: config.PoseAs, Now: now, Logger: config.Logger})
 	return err
 }
 
@@ -200,6 +207,29 @@ func (l *Local) SearchHandler() http.Handler { return l.search }
 
 // TLS returns the configuration of both listeners.
 func (l *Local) TLS() (*tls.Config, error) { return l.ca.ServerTLS() }
+
+// EntraTLS is TLS, with the certificate of the hosts that the local Entra poses as for who asks for one of them.
+func (l *Local) EntraTLS() (*tls.Config, error) {
+	config, err := l.ca.ServerTLS()
+	if err != nil || l.posing == nil {
+		return config, err
+	}
+	posing, err := l.posing.ServerTLS()
+	if err != nil {
+		return nil, err
+	}
+	config.Certificates = append(config.Certificates, posing.Certificates...) // crypto/tls picks by the name that is asked for
+	return config, nil
+}
+
+// PosingCA returns the authority that vouches for the hosts of PoseAs, and for nothing else; nil without them. Whoever
+// trusts it takes this process for Microsoft.
+func (l *Local) PosingCA() []byte {
+	if l.posing == nil {
+		return nil
+	}
+	return l.posing.PEM()
+}
 
 // Client returns the client that trusts the local CA and no other. All callers share it: before the services stop, its
 // idle connections should be closed, for which HTTP/2 otherwise waits.
