@@ -187,7 +187,7 @@ func isAudience(s string) bool {
 		return true
 	}
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "api" || u.Scheme == "https") && u.Host != ""
+	return err == nil && u.Host != "" && (u.Scheme == "api" || u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
 }
 
 func isMicrosoft(audience string) bool {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/onbehalf/onbehalf"
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/entra/entratest"
 	"github.com/onbehalf/onbehalf/identity"
 )
@@ -27,6 +28,13 @@ type protected struct {
 
 func startProtected(tb testing.TB, options func(*mcp.ServerOptions)) *protected {
 	tb.Helper()
+	return startRegistered(tb, options, false)
+}
+
+// startRegistered starts a server whose App ID URI is its own URL, when byURL is set: what clients need that send the
+// parameter resource, as MCP asks them to (AADSTS9010010 otherwise).
+func startRegistered(tb testing.TB, options func(*mcp.ServerOptions), byURL bool) *protected {
+	tb.Helper()
 	local := entratest.Start(tb, nil)
 	cloud, err := entra.CloudOf(local.URL)
 	if !errors.Is(err, entra.ErrUnknownCloud) {
@@ -35,9 +43,19 @@ func startProtected(tb testing.TB, options func(*mcp.ServerOptions)) *protected 
 	at := httptest.NewServer(nil)
 	tb.Cleanup(at.Close)
 	endpoint := must(url.Parse("http://localhost:" + must(url.Parse(at.URL)).Port() + "/mcp"))
+	appIDURI := ""
+	if byURL {
+		appIDURI = endpoint.String()
+		if err = local.Server.Directory().UpdateApplication(must(identity.ParseClientID(local.API)), func(a *entraserver.Application) error {
+			a.IdentifierURIs = []string{appIDURI}
+			return nil
+		}); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	server, err := onbehalf.New(onbehalf.Config{
 		Name: "onbehalf", Version: "1.0.0", URL: endpoint, Cloud: cloud, Tenants: []identity.TenantID{must(identity.ParseTenantID(local.Tenant))},
-		Client: must(identity.ParseClientID(local.API)), HTTPClient: local.Client(), MCP: options, CallsPerSecond: -1,
+		Client: must(identity.ParseClientID(local.API)), HTTPClient: local.Client(), AppIDURI: appIDURI, MCP: options, CallsPerSecond: -1,
 	})
 	if err != nil {
 		tb.Fatal(err)
