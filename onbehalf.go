@@ -155,7 +155,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.logs = options.Capabilities == nil || options.Capabilities.Logging != nil //nolint:staticcheck // deprecated by the newest protocol, alive in older ones
 	s.mcp = mcp.NewServer(&mcp.Implementation{Name: config.Name, Version: config.Version}, options)
-	s.mcp.AddReceivingMiddleware(s.recoverPanics, s.gate.Receiving, s.answerRefusals)
+	s.mcp.AddReceivingMiddleware(s.recoverPanics, nullArguments, s.gate.Receiving, s.answerRefusals)
 	return s, nil
 }
 

@@ -1,6 +1,7 @@
 package onbehalf
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,17 @@ func (s *Server) recoverPanics(next mcp.MethodHandler) mcp.MethodHandler {
 				result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: internalMessage(ctx)}
 			}
 		}()
+		return next(ctx, method, req)
+	}
+}
+
+// nullArguments reads arguments that are null as none at all: some clients send that for a tool without any, and the SDK
+// panics on it where the schema has defaults.
+func nullArguments(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		if call, ok := req.(*mcp.CallToolRequest); ok && call.Params != nil && string(bytes.TrimSpace(call.Params.Arguments)) == "null" {
+			call.Params.Arguments = nil
+		}
 		return next(ctx, method, req)
 	}
 }

@@ -27,6 +27,7 @@ type session struct {
 	mcp      *mcp.ClientSession
 	userCode string
 	signedIn time.Duration
+	audience string
 }
 
 // act signs a person in, lists the tools, calls get_documents and compares. It returns how many decisions were right, of
@@ -83,6 +84,10 @@ func (d *demo) connect(ctx context.Context, p *person) (*session, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	s.signedIn = d.now().Sub(start)
+	s.audience = d.scope.Resource()
+	if token, ok := s.handler.Token(); ok && token.Audience != "" {
+		s.audience = token.Audience
+	}
 	return s, nil
 }
 

@@ -126,12 +126,12 @@ func (s *screen) differences(r report) {
 // chain prints the hops of a call, from the sign-in on.
 func (s *screen) chain(p *person, ss *session, hops []chain.Hop, id string) {
 	s.printf("  chain %s\n", id)
-	s.hop("sign-in", "Entra", "as "+p.UPN, ss.signedIn)
+	s.hop("sign-in", "Entra", "as "+p.short+", aud "+brief(ss.audience)+", scp execute", ss.signedIn)
 	for i := range hops {
 		hop := &hops[i]
 		switch hop.Station {
 		case chain.Verify:
-			s.hop("verify", "MCP", checks(hop)+", aud "+brief(hop.Audience)+", scp "+strings.Join(hop.Scopes, " "), hop.Took)
+			s.hop("verify", "MCP", "oid "+brief(hop.Subject)+", aud "+brief(hop.Audience)+", "+checks(hop), hop.Took)
 		case chain.Exchange:
 			s.hop("exchange", "Entra", "as "+p.short+", aud "+brief(hop.Audience)+decision(hop), hop.Took)
 		case chain.Search:
