@@ -171,3 +171,19 @@ func post(tb testing.TB, url, token, body string) (status int, headers http.Head
 	}
 	return response.StatusCode, response.Header, text
 }
+
+func TestUnavailableIsNoRefusal(t *testing.T) {
+	a := newAuthority(t)
+	a.setDown(true)
+	h := a.verifier(t, nil).Middleware(http.NotFoundHandler())
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	r.Header.Set("Authorization", "Bearer "+a.token(nil))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "5" || w.Header().Get("WWW-Authenticate") != "" {
+		t.Errorf("%d %v: want 503 and when to try again, and nothing that makes the client sign in", w.Code, w.Header())
+	}
+	if strings.Contains(w.Body.String(), "example") || strings.Contains(w.Body.String(), "502") {
+		t.Errorf("the answer tells of the inside: %s", w.Body)
+	}
+}

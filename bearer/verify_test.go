@@ -136,3 +136,29 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		}
 	}
 }
+
+// TestSovereignClouds looks for keys and issuers where each cloud has them.
+func TestSovereignClouds(t *testing.T) {
+	for _, cloud := range entra.Clouds() {
+		a := newAuthority(t)
+		a.URL = strings.TrimSuffix(cloud.Authority, "/")
+		a.publish(jwk("k1", &signingKey().PublicKey, a.URL+"/{tenantid}/v2.0"))
+		v := a.verifier(t, func(c *bearer.Config) { c.Cloud, c.AcceptV1 = cloud, true })
+		for version, token := range map[string]string{
+			"2.0": a.token(nil),
+			"1.0": a.token(object{"ver": "1.0", "iss": cloud.V1Issuer + tenant + "/", "azp": nil, "appid": client}),
+		} {
+			if _, err := v.Verify(t.Context(), secret(token)); err != nil {
+				t.Errorf("%s, version %s: %v", cloud.Name, version, err)
+			}
+		}
+		for _, other := range entra.Clouds() {
+			if other.Name == cloud.Name {
+				continue
+			}
+			if got := refusal(t.Context(), t, v, a.token(object{"iss": other.IssuerV2(tenant)})); got.Reason != "issuer" {
+				t.Errorf("%s: a token of %s: %+v", cloud.Name, other.Name, got)
+			}
+		}
+	}
+}

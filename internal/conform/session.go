@@ -197,6 +197,7 @@ func parseParams(text string) map[string]string {
 		if !ok {
 			return params
 		}
+		rest = strings.TrimLeft(rest, " \t")
 		var value strings.Builder
 		if quoted, isQuoted := strings.CutPrefix(rest, `"`); isQuoted {
 			end := -1

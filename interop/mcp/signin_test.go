@@ -95,8 +95,8 @@ func TestMCPRemoteSignsIn(t *testing.T) {
 		defer close(read)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			if address := authorizeURL.FindString(lines.Text()); address != "" {
-				if page, err := p.entra.Browser("alice").Open(address); err != nil || page.Status != http.StatusOK {
-					t.Errorf("the browser: %+v, %v", page, err)
+				if page, problem := p.entra.Browser("alice").Open(address); problem != nil || page.Status != http.StatusOK {
+					t.Errorf("the browser: %+v, %v", page, problem)
 				}
 			}
 		}
