@@ -289,6 +289,23 @@ func TestRevokedInTheMiddleOfASession(t *testing.T) {
 	h.nothingLeaked(t)
 }
 
+// All signing keys are replaced at once: the token at hand no longer verifies, the next one does, and nobody is asked.
+func TestKeysRotateInTheMiddleOfASession(t *testing.T) {
+	h := build(t)
+	session, prompts := h.signsIn(t, "alice")
+	if result := call(t, session); result.IsError {
+		t.Fatalf("before: %s", text(result))
+	}
+	h.entra.Scenario("rotate-keys")
+	if result := call(t, session); result.IsError {
+		t.Errorf("after: %s", text(result))
+	}
+	if *prompts != 1 {
+		t.Errorf("alice was asked %d times, want once", *prompts)
+	}
+	h.nothingLeaked(t)
+}
+
 func TestBlockedIsSaidOnce(t *testing.T) {
 	h := build(t)
 	session, prompts := h.signsIn(t, "alice")

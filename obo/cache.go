@@ -242,16 +242,23 @@ func (ca *cache) person(c *identity.Caller, now time.Time) *person {
 		return p
 	}
 	if len(ca.people) >= ca.sweepAt {
-		for name, p := range ca.people {
-			if p.idle(now) {
-				delete(ca.people, name)
-			}
+		ca.sweep(func(p *person) bool { return p.idle(now) })
+		if len(ca.people) > 2*ca.total { // a flood of people: who has nothing here loses the count of her misses
+			ca.sweep(func(p *person) bool { return len(p.entries) == 0 })
 		}
-		ca.sweepAt = max(minSweep, 2*len(ca.people))
+		ca.sweepAt = max(minSweep, min(2*len(ca.people), 2*ca.total+1))
 	}
 	p := &person{who: name}
 	ca.people[name] = p
 	return p
+}
+
+func (ca *cache) sweep(leaves func(*person) bool) {
+	for name, p := range ca.people {
+		if leaves(p) {
+			delete(ca.people, name)
+		}
+	}
 }
 
 func (p *person) forget(now time.Time) {

@@ -57,3 +57,29 @@ func TestTheCacheOverAMonth(t *testing.T) {
 		t.Errorf("the heap grew by %d bytes from the first day to the last", grown)
 	}
 }
+
+// However many people come within a minute, and whatever they get: what is known of them is bounded.
+func TestAFloodOfPeople(t *testing.T) {
+	tenant, err := identity.ParseTenantID("7f1d3f0e-6d8e-5d6f-9c41-0d9f4f6f2b10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := newCache(2000, 32, 10, 5*time.Minute)
+	now := time.Now()
+	for n := range 50_000 {
+		object, err := identity.ParseObjectID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &identity.Caller{Tenant: tenant, Object: object, Expires: now.Add(time.Hour)}
+		if refusal := ca.admit(c, now); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if n%2 == 0 {
+			ca.put(sha256.Sum256([]byte(object.String())), c, identity.Token{Value: identity.NewSecret("x"), Expires: c.Expires}, now)
+		}
+		if len(ca.people) > 2*2000+1 || len(ca.entries) > 2000 {
+			t.Fatalf("after %d people %d are known, with %d entries", n+1, len(ca.people), len(ca.entries))
+		}
+	}
+}
