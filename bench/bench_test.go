@@ -26,7 +26,7 @@ func TestAnswersAgree(t *testing.T) {
 
 // The corpus of 10,000 documents, each kind of query, callers in 200 and 2,000 groups.
 func BenchmarkPeers(b *testing.B) {
-	c := newCorpus(10_000)
+	c := madeCorpus(10_000)
 	for _, p := range peers() {
 		b.Run(p.name, func(b *testing.B) {
 			x, err := p.open(b.TempDir())

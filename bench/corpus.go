@@ -10,8 +10,17 @@ import (
 	"time"
 )
 
-// The corpus is made of random words with the frequencies of real ones: some 100 words a document, a skewed category, a
-// date, a number, and who may read it. The same numbers give the same corpus.
+// corpus is what all peers load, with who asks and for what.
+type corpus struct {
+	size           int
+	documents      iter.Seq[*document]
+	users, groups  []string
+	groupSizes     []int    // in how many groups callers are
+	frequent, rare []string // words to ask for
+}
+
+// The made corpus consists of random words with the frequencies of real ones: some 100 words a document, a skewed
+// category, a date, a number, and who may read it. The same numbers give the same corpus.
 const (
 	vocabulary = 30_000
 	userCount  = 20_000
@@ -38,24 +47,19 @@ func (d *document) json() []byte {
 	return b
 }
 
-type corpus struct {
-	words, users, groups []string
-	size                 int
-}
-
-func newCorpus(size int) *corpus {
+func madeCorpus(size int) *corpus {
 	r := rand.New(rand.NewSource(7))
-	c := &corpus{size: size}
 	syllables := strings.Fields("ba ke li mo nu ra se ti vo zu dar fen gil hos jun pra ste tri wol cha")
+	var words []string
 	seen := map[string]bool{}
-	for len(c.words) < vocabulary {
+	for len(words) < vocabulary {
 		var b strings.Builder
 		for range 2 + r.Intn(3) {
 			b.WriteString(syllables[r.Intn(len(syllables))])
 		}
 		if w := b.String(); !seen[w] {
 			seen[w] = true
-			c.words = append(c.words, w)
+			words = append(words, w)
 		}
 	}
 	ids := func(n int) []string {
@@ -65,15 +69,16 @@ func newCorpus(size int) *corpus {
 		}
 		return out
 	}
-	c.users, c.groups = ids(userCount), ids(groupCount)
+	c := &corpus{size: size, users: ids(userCount), groups: ids(groupCount), groupSizes: []int{3, 200, 2000}, frequent: words[20:500], rare: words[500:5000]}
+	c.documents = c.make(words)
 	return c
 }
 
-// documents come in an order that is not that of their ids.
-func (c *corpus) documents() iter.Seq[*document] {
+// make makes documents, in an order that is not that of their ids.
+func (c *corpus) make(words []string) iter.Seq[*document] {
 	return func(yield func(*document) bool) {
 		r := rand.New(rand.NewSource(1))
-		words := rand.NewZipf(r, 1.07, 2.7, vocabulary-1)
+		word := rand.NewZipf(r, 1.07, 2.7, vocabulary-1)
 		category := rand.NewZipf(r, 1.2, 3, categories-1)
 		pick := func(from []string, n int) []string {
 			out := make([]string, n)
@@ -85,11 +90,11 @@ func (c *corpus) documents() iter.Seq[*document] {
 		for i := range c.size {
 			content := make([]string, 60+r.Intn(81))
 			for k := range content {
-				content[k] = c.words[words.Uint64()]
+				content[k] = words[word.Uint64()]
 			}
 			d := &document{
 				ID:       fmt.Sprintf("doc-%07d", i*7919%c.size),
-				Name:     strings.Join(pick(c.words, 3), " "),
+				Name:     strings.Join(pick(words, 3), " "),
 				Content:  strings.Join(content, " "),
 				Category: fmt.Sprintf("cat-%02d", category.Uint64()),
 				Created:  epoch().Add(time.Duration(r.Int63n(10*365*86400)) * time.Second),
@@ -110,7 +115,7 @@ func epoch() time.Time { return time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC) }
 func (c *corpus) batches(size int) iter.Seq[[]*document] {
 	return func(yield func([]*document) bool) {
 		var batch []*document
-		for d := range c.documents() {
+		for d := range c.documents {
 			if batch = append(batch, d); len(batch) == size {
 				if !yield(batch) {
 					return
@@ -130,14 +135,17 @@ type caller struct {
 	groups []string
 }
 
-func (c *caller) principals() []string { return append([]string{c.user}, c.groups...) }
+// everyone stands where documents are for all.
+const everyone = "all"
+
+func (c *caller) principals() []string { return append([]string{c.user, everyone}, c.groups...) }
 
 func (c *corpus) callers(n, groups int) []*caller {
 	r := rand.New(rand.NewSource(int64(100 + groups)))
 	out := make([]*caller, n)
 	for i := range out {
-		out[i] = &caller{user: c.users[r.Intn(userCount)]}
-		for _, g := range r.Perm(groupCount)[:groups] {
+		out[i] = &caller{user: c.users[r.Intn(len(c.users))]}
+		for _, g := range r.Perm(len(c.groups))[:groups] {
 			out[i].groups = append(out[i].groups, c.groups[g])
 		}
 	}
@@ -169,7 +177,7 @@ func (c *corpus) queries(k kind, n int) []*task {
 	for i := range out {
 		from := epoch().Add(time.Duration(r.Int63n(5*365*86400)) * time.Second)
 		out[i] = &task{
-			kind: k, words: [2]string{c.words[20+r.Intn(480)], c.words[500+r.Intn(4500)]},
+			kind: k, words: [2]string{c.frequent[r.Intn(len(c.frequent))], c.rare[r.Intn(len(c.rare))]},
 			least: r.Int63n(500_000), from: from, to: from.Add(4 * 365 * 24 * time.Hour),
 		}
 	}

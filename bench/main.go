@@ -4,6 +4,7 @@
 //
 //	cd bench && go run . -docs 100000
 //	cd bench && go run . -docs 1000000 -peers onbehalf
+//	apt-cache dumpavail | go run ../examples/debian > debian.jsonl && go run . -file debian.jsonl
 //
 // Run it on a quiet machine. The tables in docs/performance.md are its output.
 package main
@@ -20,7 +21,8 @@ import (
 
 func main() {
 	o := options{out: os.Stdout}
-	flag.IntVar(&o.docs, "docs", 100_000, "how many documents")
+	flag.IntVar(&o.docs, "docs", 100_000, "how many documents to make")
+	flag.StringVar(&o.file, "file", "", "load the documents of this file instead, as examples/debian writes them")
 	flag.IntVar(&o.queries, "queries", 60, "how many queries for each figure")
 	flag.StringVar(&o.peers, "peers", "", "names of peers, comma-separated; default all")
 	flag.StringVar(&o.dir, "dir", "", "where the indexes go; default a temporary folder that is removed")
@@ -37,6 +39,7 @@ func main() {
 type options struct {
 	docs, queries int
 	peers, dir    string
+	file          string
 	quick         bool // no throughput
 	out           io.Writer
 }
@@ -50,7 +53,15 @@ func run(ctx context.Context, o options) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	b := &bench{options: o, corpus: newCorpus(o.docs), dir: dir}
+	c := madeCorpus(o.docs)
+	if o.file != "" {
+		var err error
+		if c, err = fileCorpus(o.file); err != nil {
+			return err
+		}
+		o.docs = c.size
+	}
+	b := &bench{options: o, corpus: c, dir: dir}
 	for _, p := range peers() {
 		if o.peers != "" && !strings.Contains(","+o.peers+",", ","+p.name+",") {
 			continue

@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// groupSizes are in how many groups the callers are.
-func groupSizes() []int { return []int{3, 200, 2000} }
-
 // bench measures one peer after the other.
 type bench struct {
 	options
@@ -49,7 +46,8 @@ func (b *bench) rates() []rate {
 	if b.quick {
 		return nil
 	}
-	return []rate{{200, 1}, {200, 2}, {2000, 2}, {200, 16}, {2000, 16}}
+	some, many := b.corpus.groupSizes[1], b.corpus.groupSizes[2]
+	return []rate{{some, 1}, {some, 2}, {many, 2}, {some, 16}, {many, 16}}
 }
 
 type throughput struct {
@@ -79,7 +77,7 @@ func (b *bench) measure(ctx context.Context, name string, open open) error {
 		return err
 	}
 	r.disk = size(dir)
-	for _, groups := range groupSizes() {
+	for _, groups := range b.corpus.groupSizes {
 		for _, k := range kinds() {
 			if err = b.latency(ctx, p, r, cell{k, groups}); err != nil {
 				return err
