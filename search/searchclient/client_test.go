@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -217,6 +218,9 @@ func TestAnswerIsBounded(t *testing.T) {
 
 func TestNothingLeaksIntoLogsAndErrors(t *testing.T) {
 	var log bytes.Buffer
+	var azcores bytes.Buffer // what azcore logs where somebody switches that on: URLs too
+	azlog.SetListener(func(event azlog.Event, text string) { fmt.Fprintln(&azcores, event, text) })
+	t.Cleanup(func() { azlog.SetListener(nil) })
 	f := newFake(t, says(400, `{"error":{"code":"","message":"no"}}`))
 	client := f.client(t, func(c *searchclient.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -232,6 +236,12 @@ func TestNothingLeaksIntoLogsAndErrors(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q leaks:\n%s", secret, text)
 		}
+		if secret != "private-key-1" && strings.Contains(azcores.String(), secret) {
+			t.Errorf("%q leaks through azcore:\n%s", secret, azcores.String())
+		}
+	}
+	if azcores.Len() == 0 {
+		t.Error("azcore logged nothing: the test sees nothing")
 	}
 	if !strings.Contains(log.String(), "status=400") {
 		t.Errorf("log %q, want one line for each request", log.String())

@@ -23,19 +23,36 @@ func (s *Server) search(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, err = s.engine.Definition(c.Context(), c.index); err != nil {
-		return notFoundForDocs(c, s, err)
-	}
 	user, err := s.user(c)
 	if err != nil {
 		return err
 	}
 	result, err := s.engine.Index(c.index).Search(c.Context(), user, q)
 	if err != nil {
-		return err
+		return notFoundForDocs(c, s, err)
 	}
-	writeJSON(w, c, http.StatusOK, s.appendResult(nil, c, q, members, result))
+	buffer := s.buffer()
+	*buffer = s.appendResult((*buffer)[:0], c, q, members, result)
+	writeJSON(w, c, http.StatusOK, *buffer)
+	s.release(buffer)
 	return nil
+}
+
+// maxKeptBuffer bounds a buffer that is used again; larger pages are rare.
+const maxKeptBuffer = 1 << 20
+
+func (s *Server) buffer() *[]byte {
+	if kept, ok := s.buffers.Get().(*[]byte); ok {
+		return kept
+	}
+	return new([]byte)
+}
+
+// release gives a buffer back that was written out: net/http keeps nothing of it.
+func (s *Server) release(buffer *[]byte) {
+	if cap(*buffer) <= maxKeptBuffer {
+		s.buffers.Put(buffer)
+	}
 }
 
 // appendResult writes the page in the service's order of members.

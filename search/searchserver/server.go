@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/onbehalf/onbehalf/identity"
@@ -34,6 +35,7 @@ type Server struct {
 	traffic  *localhost.Traffic
 	control  http.Handler
 	watched  http.Handler // everything, counted and spoiled on demand
+	buffers  sync.Pool    // of *[]byte, for answers
 }
 
 // handler serves one operation for who has the right to it.

@@ -309,6 +309,12 @@ func TestWrites(t *testing.T) {
 	}{
 		{"no key", `{"value":[{"name":"x"}]}`, 400, `The request is invalid. Details: actions : 0: Document key cannot be missing or empty.\r\n`},
 		{"bad key", `{"value":[{"id":"a.b"}]}`, 400, `Invalid document key: 'a.b'`},
+		{"key with an underscore in front", `{"value":[{"id":"_a"}]}`, 400, `_a`},
+		{"key of 1,025 characters", `{"value":[{"id":"` + strings.Repeat("k", 1025) + `"}]}`, 400, `ey`},
+		{"unknown field", `{"value":[{"id":"1","colour":"red"}]}`, 400, `colour`},
+		{"number that does not fit", `{"value":[{"id":"1","size":9223372036854775808}]}`, 400, `Edm.Int64`},
+		{"text in a number", `{"value":[{"id":"1","size":"large"}]}`, 400, `Edm.Int64`},
+		{"1,001 readers", `{"value":[{"id":"1","oid":[` + strings.Repeat(`"x",`, 1000) + `"x"]}]}`, 207, `Field 'oid' holds 1001 values`},
 		{"unknown action", `{"value":[{"id":"1","@search.action":"replace"}]}`, 400, "mergeOrUpload"},
 		{"two actions", `{"value":[{"id":"1","@search.action":"upload","@search.action":"delete"}]}`, 400, "once"},
 		{"no list", `{"value":{}}`, 400, "actions"},
