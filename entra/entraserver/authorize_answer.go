@@ -59,7 +59,7 @@ func (a *authorization) platform() platform {
 
 // answerError tells the application why not, as RFC 6749 §4.1.2.1 has it and with Entra's error_uri.
 func (s *Server) answerError(w http.ResponseWriter, c *call, a *authorization, e *entra.Error) error {
-	c.record.Outcome = e.Error()
+	c.record.Outcome = outcomeOf(e)
 	answer := url.Values{"error": {e.Code}, "error_description": {c.describe(e)}}
 	if n := e.Number(); n != 0 {
 		answer.Set("error_uri", c.authority.base+"/error?code="+strconv.Itoa(n))

@@ -277,7 +277,7 @@ func (s *visit) turnAway(err error) error {
 	if !ok {
 		return err
 	}
-	s.c.record.Outcome = e.Error()
+	s.c.record.Outcome = outcomeOf(e)
 	n := e.Number()
 	policy := n == 53003 || n == 53000 || n == 50105 || n == 50057 || n == 70043
 	switch {
@@ -304,7 +304,7 @@ func (s *visit) choosePage(problem error) error {
 	v := view{Title: "Sign in", App: s.r.client.DisplayName, Flow: s.sealed(), Action: loginPath(s.c), Hint: s.r.params.Get("login_hint")}
 	if e, ok := errors.AsType[*entra.Error](problem); ok {
 		v.Problem = e.Description
-		s.c.record.Outcome = e.Error()
+		s.c.record.Outcome = outcomeOf(e)
 	}
 	if !s.f.Another && s.r.prompt != "login" && problem == nil {
 		for _, one := range s.b.sessions {

@@ -148,6 +148,14 @@ func refuse(number int, args ...any) *entra.Error {
 
 func prefixed(number int, text string) string { return "AADSTS" + strconv.Itoa(number) + ": " + text }
 
+// outcomeOf names a refusal where requests are counted: "invalid_grant AADSTS50076".
+func outcomeOf(e *entra.Error) string {
+	if n := e.Number(); n != 0 {
+		return e.Code + " AADSTS" + strconv.Itoa(n)
+	}
+	return e.Code
+}
+
 // problem is the body of an error. https://learn.microsoft.com/entra/identity-platform/reference-error-codes#handling-error-codes-in-your-application
 type problem struct {
 	Error       string `json:"error"`

@@ -72,7 +72,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.log.ErrorContext(r.Context(), "local entra", slog.String("endpoint", found.name), slog.String("error", err.Error()))
 		refused = refuse(90033)
 	}
-	c.record.Outcome = refused.Error()
+	c.record.Outcome = outcomeOf(refused)
 	if found.fail != nil {
 		found.fail(w, c, refused)
 		return

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -93,6 +94,11 @@ func TestHelpers(t *testing.T) {
 	}
 	if n := e.Count("token", "jwt-bearer"); n != 2 {
 		t.Errorf("%d exchanges are counted, want 2: the third was spoiled", n)
+	}
+	if !slices.ContainsFunc(e.Requests(), func(c entratest.Counted) bool {
+		return c.Outcome == "interaction_required AADSTS53003" && c.Requests == 1
+	}) {
+		t.Errorf("the refusal is not counted: %v", e.Requests())
 	}
 	e.Reset()
 	if err := refused(t, e, token); err != nil {
