@@ -151,6 +151,12 @@ func (s *Server) signIn(person *Person, done needs, device bool) session {
 	return session{person: person.ID, since: s.now(), mfa: done.mfa, device: device, contexts: done.contexts, origin: n, serial: n}
 }
 
+// isVoid reports whether a sign-in was revoked, by name or because a policy revokes all after a while.
+func (s *Server) isVoid(now time.Time, sess session) bool {
+	after := s.policies.current().revokeAfter
+	return after > 0 && now.Sub(sess.since) >= after || s.ages.isRevoked(sess.person, sess.origin)
+}
+
 // checkSession says whether a session is good enough for a token, without asking the person: for the exchange, and for
 // refresh tokens. Who says no says with which claims to sign in again.
 func (s *Server) checkSession(c *call, sess session, client, resource *Application, claims claimsRequest) error {

@@ -53,6 +53,7 @@ func (s *Server) life() time.Duration {
 // accessToken signs a delegated access token, in the format that its resource's manifest asks for.
 func (s *Server) accessToken(c *call, d delegation, life time.Duration) (string, error) {
 	d.session.serial = s.ages.next()
+	s.keys.signed(c.now)
 	claims := s.tokenClaims(c, d.want, life)
 	claims["aio"] = s.seal(sealedSession, d.session.marshal())
 	claims["oid"] = d.person.ID.String()

@@ -222,6 +222,7 @@ func (s *Server) controlReset(w http.ResponseWriter, _ *call) error {
 func (s *Server) Reset() {
 	s.dir.restore(s.initial)
 	s.policies.reset()
+	s.keys.armReplacement(0)
 	s.ages.reset()
 	s.devices.reset()
 	s.codes.reset()

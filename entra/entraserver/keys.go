@@ -33,6 +33,9 @@ type keyring struct {
 	next      *lazyKey
 	consumers *lazyKey
 	now       time.Time
+
+	replaceAfter time.Duration // once, so long after the first token that the current key signs; 0: never
+	replaceAt    time.Time
 }
 
 // keyBits is the size of Entra's keys.
@@ -107,6 +110,36 @@ func (k *keyring) rotate(revoke bool) error {
 		k.retired = nil
 	}
 	return nil
+}
+
+// armReplacement has all keys replaced once, so long after the next token is signed.
+func (k *keyring) armReplacement(after time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.replaceAfter, k.replaceAt = after, time.Time{}
+}
+
+// signed notes that a token is signed now.
+func (k *keyring) signed(now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.replaceAfter > 0 && k.replaceAt.IsZero() {
+		k.replaceAt = now.Add(k.replaceAfter)
+	}
+}
+
+// replaceWhenDue does what armReplacement announced.
+func (k *keyring) replaceWhenDue(now time.Time) error {
+	k.mu.Lock()
+	due := k.replaceAfter > 0 && !k.replaceAt.IsZero() && !now.Before(k.replaceAt)
+	if due {
+		k.replaceAfter = 0
+	}
+	k.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return k.rotate(true)
 }
 
 // signer returns the key that signs now.

@@ -69,7 +69,7 @@ func (s *Server) checkAssertion(c *call, app *Application, text string) (session
 		return session{}, err
 	}
 	sess.person = person.ID
-	if s.policies.current().refuseRevoked && s.ages.isRevoked(person.ID, sess.origin) {
+	if s.policies.current().refuseRevoked && s.isVoid(c.now, sess) {
 		return session{}, refuse(50173, c.now.UTC().Format(time.RFC3339), c.now.UTC().Format(time.RFC3339))
 	}
 	return sess, nil
@@ -155,7 +155,8 @@ func (s *Server) sessionOf(token *jwt) session {
 	sess := session{serial: s.ages.next()}
 	sess.origin = sess.serial
 	sess.mfa = slices.Contains(token.claims.texts("amr"), "mfa")
-	sess.since, _ = token.claims.time("iat")
+	issued, _ := token.claims.time("iat")
+	sess.since = issued.Add(backdate)
 	for _, name := range token.claims.texts("acrs") {
 		if context, err := parseContext(name); err == nil {
 			sess.contexts = append(sess.contexts, context)

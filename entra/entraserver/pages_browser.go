@@ -56,7 +56,7 @@ func (s *Server) readBrowser(c *call) browser {
 	b := browser{nonce: wire.Nonce, known: true}
 	for _, raw := range wire.Sessions {
 		one, err := unmarshalSession(raw)
-		if err != nil || s.checkPerson(s.dir.Person(one.person)) != nil || s.ages.isRevoked(one.person, one.origin) {
+		if err != nil || s.checkPerson(s.dir.Person(one.person)) != nil || s.isVoid(c.now, one) {
 			continue
 		}
 		if c.now.Sub(one.since)+s.ages.of(one.serial) < signedInFor {

@@ -21,7 +21,10 @@ type Policies struct {
 	Disabled           []string     `json:"disabled,omitempty" yaml:"disabled"`                       // people whose account is disabled (AADSTS50057)
 	Resource           ResourceMode `json:"resource_parameter,omitempty" yaml:"resource_parameter"`   // "" leaves it as the server was configured
 	RefuseRevoked      *bool        `json:"refuse_revoked_assertions,omitempty" yaml:"refuse_revoked_assertions"`
-	AccessTokenSeconds int          `json:"access_token_seconds,omitempty" yaml:"access_token_seconds"` // life of new access tokens; 0: as configured
+	// RevokeAfterSeconds voids every sign-in so long after it happened.
+	RevokeAfterSeconds  int `json:"revoke_after_seconds,omitempty" yaml:"revoke_after_seconds"`
+	RefreshTokenSeconds int `json:"refresh_token_seconds,omitempty" yaml:"refresh_token_seconds"` // life of refresh tokens that are not used; 0: 90 days
+	AccessTokenSeconds  int `json:"access_token_seconds,omitempty" yaml:"access_token_seconds"`   // life of new access tokens; 0: as configured
 }
 
 // Rule is one Conditional Access policy.
@@ -60,7 +63,9 @@ type policySet struct {
 	disabled      map[identity.ObjectID]bool
 	resource      ResourceMode
 	refuseRevoked bool
-	life          time.Duration
+	life          time.Duration // of access tokens; 0: random
+	refreshLife   time.Duration
+	revokeAfter   time.Duration // 0: never
 }
 
 type rule struct {
@@ -89,7 +94,7 @@ type policyBook struct {
 }
 
 func newPolicyBook(config Config) *policyBook {
-	base := policySet{resource: config.Resource, refuseRevoked: config.RefuseRevoked, life: config.AccessTokenLife}
+	base := policySet{resource: config.Resource, refuseRevoked: config.RefuseRevoked, life: config.AccessTokenLife, refreshLife: refreshLife}
 	return &policyBook{set: &base, base: base}
 }
 
@@ -158,7 +163,7 @@ func (s *Server) compile(p Policies) (*policySet, []identity.ObjectID, error) {
 	people := func(names []string) map[identity.ObjectID]bool { return resolve(names, s.personID, &errs) }
 	apps := func(names []string) map[identity.ClientID]bool { return resolve(names, s.applicationID, &errs) }
 	base := s.policies.base
-	set := &policySet{source: p, assignment: apps(p.AssignmentRequired), disabled: people(p.Disabled), resource: base.resource, refuseRevoked: base.refuseRevoked, life: base.life}
+	set := &policySet{source: p, assignment: apps(p.AssignmentRequired), disabled: people(p.Disabled), resource: base.resource, refuseRevoked: base.refuseRevoked}
 	for _, r := range p.Rules {
 		if !slices.Contains([]string{requireMFA, requireEnrolment, requireDevice, requireBlock, requireFresh}, r.Require) {
 			errs = append(errs, fmt.Errorf("rule %q: require %q: want mfa, mfa-enrolment, device, block or fresh-sign-in", r.Name, r.Require))
@@ -189,16 +194,26 @@ func (s *Server) compile(p Policies) (*policySet, []identity.ObjectID, error) {
 	if p.RefuseRevoked != nil {
 		set.refuseRevoked = *p.RefuseRevoked
 	}
-	if p.AccessTokenSeconds < 0 || p.AccessTokenSeconds > 28*3600 {
-		errs = append(errs, errors.New("access_token_seconds: want 1 to 100800"))
-	} else if p.AccessTokenSeconds > 0 {
-		set.life = time.Duration(p.AccessTokenSeconds) * time.Second
-	}
+	set.life = seconds("access_token_seconds", p.AccessTokenSeconds, 28*time.Hour, base.life, &errs)
+	set.refreshLife = seconds("refresh_token_seconds", p.RefreshTokenSeconds, refreshLife, base.refreshLife, &errs)
+	set.revokeAfter = seconds("revoke_after_seconds", p.RevokeAfterSeconds, refreshLife, 0, &errs)
 	var revoked []identity.ObjectID
 	for id := range people(p.Revoked) {
 		revoked = append(revoked, id)
 	}
 	return set, revoked, errors.Join(errs...)
+}
+
+// seconds reads a time of a policy; 0 is the default.
+func seconds(name string, n int, most, byDefault time.Duration, errs *[]error) time.Duration {
+	d := time.Duration(n) * time.Second
+	if n < 0 || n > int(most/time.Second) {
+		*errs = append(*errs, fmt.Errorf("%s: want at most %d", name, int(most/time.Second)))
+	}
+	if d <= 0 {
+		return byDefault
+	}
+	return d
 }
 
 func resolve[ID comparable](names []string, find func(string) (ID, error), errs *[]error) map[ID]bool {

@@ -100,6 +100,50 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
+// TestScenariosThatComeLater has those that a person who signs in after the start meets a minute later.
+func TestScenariosThatComeLater(t *testing.T) {
+	for name, want := range map[string]int{"revoked": 50173, "rotate-keys": 50013, "expired": 500133} {
+		later := 2 * time.Minute
+		if name == "expired" {
+			later = 6 * time.Minute
+		}
+		now := time.Now()
+		s := newServer(t, Config{Now: func() time.Time { return now }})
+		if err := s.Scenario(name); err != nil {
+			t.Fatal(err)
+		}
+		form := exchange(s, signIn(t, s, "alice", ContosoWebClient, "", apiExecute))
+		if _, body := post(t, s, with(form, "scope", searchDefault+" offline_access"), nil); aadsts(body) != 0 {
+			t.Errorf("%s: at once: %v", name, body)
+		}
+		now = now.Add(later)
+		if _, body := post(t, s, form, nil); aadsts(body) != want {
+			t.Errorf("%s: later: got %v, want AADSTS%d", name, body, want)
+		}
+		if _, body := post(t, s, exchange(s, signIn(t, s, "alice", ContosoWebClient, "", apiExecute)), nil); aadsts(body) != 0 {
+			t.Errorf("%s: signed in again: %v", name, body)
+		}
+	}
+}
+
+func TestRefreshTokensOfAShortLife(t *testing.T) {
+	now := time.Now()
+	s := newServer(t, Config{Now: func() time.Time { return now }})
+	if err := s.Scenario("expired"); err != nil {
+		t.Fatal(err)
+	}
+	_, body := post(t, s, with(exchange(s, signIn(t, s, "alice", ContosoWebClient, "", apiExecute)), "scope", searchDefault+" offline_access"), nil)
+	form := with(without(exchange(s, ""), "assertion", "requested_token_use", "scope"), "grant_type", grantRefresh, "refresh_token", claimSet(body).text("refresh_token"))
+	now = now.Add(5 * time.Minute)
+	if _, body = post(t, s, form, nil); aadsts(body) != 0 {
+		t.Errorf("after five minutes: %v", body)
+	}
+	now = now.Add(2 * time.Minute)
+	if _, body = post(t, s, form, nil); aadsts(body) != 700082 {
+		t.Errorf("after seven minutes: %v", body)
+	}
+}
+
 func TestStaleSignIn(t *testing.T) {
 	s := newServer(t, Config{})
 	if err := s.SetPolicies(Policies{Rules: []Rule{{Resources: []string{searchURI}, Require: requireFresh, Seconds: 600}}}); err != nil {

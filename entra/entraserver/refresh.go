@@ -107,7 +107,7 @@ func (s *Server) checkRefresh(c *call, token refreshToken, auth clientAuth) erro
 	if !auth.confidential() && !token.public && !auth.app.IsFallbackPublicClient {
 		return refuse(7000218)
 	}
-	if s.ages.isRevoked(token.session.person, token.session.origin) {
+	if s.isVoid(c.now, token.session) {
 		issued := token.issued.UTC().Format(time.RFC3339)
 		return refuse(50173, issued, c.now.UTC().Format(time.RFC3339))
 	}
@@ -115,7 +115,7 @@ func (s *Server) checkRefresh(c *call, token refreshToken, auth clientAuth) erro
 	if token.spa && age > spaRefreshLife {
 		return refuse(700084, token.issued.UTC().Format(time.RFC3339))
 	}
-	if age > refreshLife {
+	if age > s.policies.current().refreshLife {
 		return refuse(700082, token.issued.UTC().Format(time.RFC3339))
 	}
 	if s.config.StrictRefresh && !s.spent.first(token.session.serial) {

@@ -60,7 +60,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the local Entra has nothing at this path; see docs/local-entra.md for what is emulated", status)
 		return
 	}
-	err := s.checkTenant(c, tenant)
+	err := errors.Join(s.keys.replaceWhenDue(c.now), s.checkTenant(c, tenant))
 	if err == nil {
 		err = found.handle(w, c)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/localhost"
@@ -22,16 +23,19 @@ func Scenarios() []Scenario {
 	return []Scenario{
 		{"blocked", "The exchange for Azure AI Search is refused by Conditional Access (AADSTS53003); signing in again does not help.", policies(Policies{Rules: []Rule{{Name: "block search", Resources: []string{searchURI}, Require: requireBlock}}})},
 		{"consent", "Nobody has consented that the MCP server searches on a person's behalf (AADSTS65001), until someone does.", policies(Policies{ConsentMissing: []ConsentGap{{Client: ContosoAPI, Resource: entra.SearchAppID}}})},
-		{"expired", "Access tokens live six minutes, so that they expire while one looks on; exchanging an expired one is AADSTS500133.", policies(Policies{AccessTokenSeconds: 360})},
+		{"expired", "A sign-in does not last: access tokens and unused refresh tokens live six minutes, then the person has to sign in again (AADSTS700082, AADSTS500133).", policies(Policies{AccessTokenSeconds: shortLife, RefreshTokenSeconds: shortLife})},
 		{"mfa", "Azure AI Search wants multi-factor authentication (AADSTS50076 with claims): the next sign-in with these claims has it.", policies(Policies{Rules: []Rule{{Name: "MFA for search", Resources: []string{searchURI}, Require: requireMFA}}})},
 		{"overage", "Everyone's token says only that there are too many groups: who needs them asks Graph.", overage},
 		{"resource-mismatch", "A sign-in with a resource parameter that is not the App ID URI of its scopes fails (AADSTS9010010).", policies(Policies{Resource: ResourceEnforced})},
-		{"revoked", "All sign-ins up to now are void: refresh tokens give AADSTS50173, and so does the exchange.", revokeAll},
-		{"rotate-keys", "All signing keys are replaced at once: tokens from before no longer verify, new ones need the new keys.", func(s *Server) error { return s.RotateKeys(true) }},
+		{"revoked", "All sign-ins up to now are void, and each new one a minute after it: refresh tokens give AADSTS50173, and so does the exchange.", revokeAll},
+		{"rotate-keys", "All signing keys are replaced at once, and once more a minute after the next token: older tokens no longer verify, new ones need the new keys.", replaceKeys},
 		{"slow", "Every answer of the token endpoint takes three seconds, for the next hundred.", fault(localhost.Fault{Endpoint: "token", Count: 100, DelayMS: 3000})},
 		{"throttled", "The token endpoint answers 429 with Retry-After, for the next five requests (AADSTS90055).", fault(localhost.Fault{Endpoint: "token", Count: 5, Status: http.StatusTooManyRequests, RetryAfter: 5, AADSTS: 90055})},
 	}
 }
+
+// shortLife is six minutes: MSAL refuses an exchanged token of five or less.
+const shortLife = 360
 
 const searchURI = "https://search.azure.com"
 
@@ -70,7 +74,13 @@ func revokeAll(s *Server) error {
 	for _, p := range s.dir.People() {
 		everyone = append(everyone, p.UPN)
 	}
-	return s.SetPolicies(Policies{Revoked: everyone, RefuseRevoked: new(true)})
+	return s.SetPolicies(Policies{Revoked: everyone, RefuseRevoked: new(true), RevokeAfterSeconds: 60, AccessTokenSeconds: shortLife})
+}
+
+// replaceKeys also shows to who has not signed in yet.
+func replaceKeys(s *Server) error {
+	s.keys.armReplacement(time.Minute)
+	return s.RotateKeys(true)
 }
 
 // overage puts everyone into as many groups as dana is in: into all staff, and all staff into the groups.
