@@ -168,6 +168,13 @@ func TestFaults(t *testing.T) {
 	if status, _ := post(t, s, form, nil); status != 200 {
 		t.Errorf("got %d after the faults", status)
 	}
+	control(t, s, "POST", "faults", `{"endpoint":"token/client_credentials","status":500}`)
+	if status, _ := post(t, s, form, nil); status != 200 {
+		t.Errorf("a fault of another grant: %d", status)
+	}
+	if status, _ := post(t, s, url.Values{"grant_type": {grantClient}}, nil); status != 500 {
+		t.Errorf("a fault of this grant: %d", status)
+	}
 	control(t, s, "POST", "faults", `{"endpoint":"graph","status":503,"error":"ServiceUnavailable"}`)
 	if status, body, _ := get(t, s, "/v1.0/me"); status != 503 || body["error"] == nil || body["error_codes"] != nil {
 		t.Errorf("Graph's errors are of Graph's form: %d %v", status, body)

@@ -29,13 +29,16 @@ func Scenarios() []Scenario {
 		{"resource-mismatch", "A sign-in with a resource parameter that is not the App ID URI of its scopes fails (AADSTS9010010).", policies(Policies{Resource: ResourceEnforced})},
 		{"revoked", "All sign-ins up to now are void, and each new one a minute after it: refresh tokens give AADSTS50173, and so does the exchange.", revokeAll},
 		{"rotate-keys", "All signing keys are replaced at once, and once more a minute after the next token: older tokens no longer verify, new ones need the new keys.", replaceKeys},
-		{"slow", "Every answer of the token endpoint takes three seconds, for the next hundred.", fault(localhost.Fault{Endpoint: "token", Count: 100, DelayMS: 3000})},
-		{"throttled", "The token endpoint answers 429 with Retry-After, for the next five requests (AADSTS90055).", fault(localhost.Fault{Endpoint: "token", Count: 5, Status: http.StatusTooManyRequests, RetryAfter: 5, AADSTS: 90055})},
+		{"slow", "Every exchange takes three seconds longer, for the next hundred.", fault(localhost.Fault{Endpoint: exchanges, Count: 100, DelayMS: 3000})},
+		{"throttled", "The next five exchanges are answered with 429 and Retry-After (AADSTS90055).", fault(localhost.Fault{Endpoint: exchanges, Count: 5, Status: http.StatusTooManyRequests, RetryAfter: 5, AADSTS: 90055})},
 	}
 }
 
 // shortLife is six minutes: MSAL refuses an exchanged token of five or less.
 const shortLife = 360
+
+// exchanges are token requests of the grant on-behalf-of, for faults.
+const exchanges = "token/jwt-bearer"
 
 const searchURI = "https://search.azure.com"
 

@@ -55,6 +55,9 @@ func (s *Server) token(w http.ResponseWriter, c *call) error {
 		return refuse(70003, quote(grant))
 	}
 	c.record.Detail = strings.TrimPrefix(strings.TrimPrefix(grant, "urn:ietf:params:oauth:grant-type:"), "urn:")
+	if s.traffic.Spoil(w, c.Request, "token/"+c.record.Detail) {
+		return nil
+	}
 	return handle(w, c, form)
 }
 

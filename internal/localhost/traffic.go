@@ -90,20 +90,32 @@ func (t *Traffic) Watch(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, record))
 		status := &statusWriter{ResponseWriter: w}
 		defer func() { t.count(record, status.status) }()
-		fault, found := t.take(record.Endpoint)
-		if found && fault.DelayMS > 0 && !wait(r, time.Duration(fault.DelayMS)*time.Millisecond) {
-			return
-		}
-		if found && fault.Status != 0 {
-			record.Detail = "fault"
-			if fault.RetryAfter > 0 {
-				w.Header().Set("Retry-After", strconv.Itoa(fault.RetryAfter))
-			}
-			t.spoil(status, r, fault)
+		if t.Spoil(status, r, record.Endpoint, "") {
 			return
 		}
 		next.ServeHTTP(status, r)
 	})
+}
+
+// Spoil applies the next fault that waits under one of the names, if there is one, and reports whether that was the
+// answer. A stand-in calls it for requests that it can only tell apart within its handler.
+func (t *Traffic) Spoil(w http.ResponseWriter, r *http.Request, names ...string) bool {
+	fault, found := t.take(names)
+	if !found {
+		return false
+	}
+	if fault.DelayMS > 0 && !wait(r, time.Duration(fault.DelayMS)*time.Millisecond) {
+		return true
+	}
+	if fault.Status == 0 {
+		return false
+	}
+	RecordOf(r.Context()).Detail = "fault"
+	if fault.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(fault.RetryAfter))
+	}
+	t.spoil(w, r, fault)
+	return true
 }
 
 func wait(r *http.Request, d time.Duration) bool {
@@ -130,10 +142,10 @@ func (t *Traffic) count(r *Record, status int) {
 	t.counts[r.Count]++
 }
 
-func (t *Traffic) take(endpoint string) (Fault, bool) {
+func (t *Traffic) take(names []string) (Fault, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := slices.IndexFunc(t.faults, func(f Fault) bool { return f.Endpoint == "" || f.Endpoint == endpoint })
+	i := slices.IndexFunc(t.faults, func(f Fault) bool { return slices.Contains(names, f.Endpoint) })
 	if i < 0 {
 		return Fault{}, false
 	}
