@@ -172,18 +172,29 @@ func isOIDC(scope string) bool {
 	return slices.Contains([]string{"openid", "profile", "email", "offline_access"}, scope)
 }
 
-// apiScopes parses the scopes that a server asks for. A bare name would be read by Entra as one of Microsoft Graph, so
-// it is taken as a permission of the server itself.
-func (h *Handler) apiScopes(names []string) ([]entra.Scope, error) {
+// qualify completes a bare name, which Entra would read as a permission of Microsoft Graph. Many servers' middleware
+// asks for the short names that a token's scp holds: known are the names that the server gives elsewhere, whose API is
+// meant. Else it is a permission of the server's own URL.
+func (h *Handler) qualify(name string, known []string) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	for _, full := range known {
+		if scope, err := entra.ParseScope(full); err == nil {
+			return scope.Resource() + "/" + name
+		}
+	}
+	return canonical(h.server) + "/" + name
+}
+
+// apiScopes parses the scopes that a server asks for.
+func (h *Handler) apiScopes(names, known []string) ([]entra.Scope, error) {
 	var scopes []entra.Scope
 	for _, name := range names {
 		if isOIDC(name) {
 			continue
 		}
-		if !strings.Contains(name, "/") {
-			name = canonical(h.server) + "/" + name
-		}
-		scope, err := entra.ParseScope(name)
+		scope, err := entra.ParseScope(h.qualify(name, known))
 		if err != nil {
 			return nil, fmt.Errorf("the server asks for a %w", err)
 		}

@@ -271,7 +271,7 @@ func (h *Handler) agree(ctx context.Context, c challenge) (Grant, error) {
 			return Grant{}, err
 		}
 	} else if c.code == "insufficient_scope" {
-		more, err := h.apiScopes(c.scopes)
+		more, err := h.apiScopes(c.scopes, scopeStrings(asked.Scopes))
 		if err != nil {
 			return Grant{}, err
 		}
@@ -279,7 +279,7 @@ func (h *Handler) agree(ctx context.Context, c challenge) (Grant, error) {
 			return Grant{}, fmt.Errorf("the server refuses for want of a scope that the token was issued with: %s", strings.Join(c.scopes, " "))
 		}
 		names := append(scopeStrings(asked.Scopes), scopeStrings(more)...)
-		if asked.Scopes, err = h.apiScopes(names); err != nil {
+		if asked.Scopes, err = h.apiScopes(names, nil); err != nil {
 			return Grant{}, err
 		}
 	}
@@ -301,7 +301,7 @@ func (h *Handler) wanted(m metadata, c challenge) (Grant, error) {
 		if len(names) == 0 {
 			names = m.Scopes
 		}
-		if scopes, err = h.apiScopes(names); err != nil {
+		if scopes, err = h.apiScopes(names, m.Scopes); err != nil {
 			return Grant{}, err
 		}
 	}

@@ -209,6 +209,14 @@ func TestWhomTheHandlerTrusts(t *testing.T) {
 	}{
 		{desc: "a scope of the server's own URL needs no yes", token: true, change: func(s *mcpServer) { s.scopes = []string{s.URL + "/mcp/execute"} }},
 		{desc: "a bare scope is the server's own", token: true, change: func(s *mcpServer) { s.scopes = []string{"execute", "openid"} }},
+		{desc: "a bare scope where the metadata has it in full", ask: true, asked: 1, token: true, change: func(s *mcpServer) {
+			s.guard = func(token string) (int, string) {
+				if token != "" {
+					return 200, ""
+				}
+				return 401, `Bearer scope="execute"`
+			}
+		}},
 		{desc: "a scope of another API, nobody to ask"},
 		{desc: "a scope of another API, the person says no", ask: true, confirm: errors.New("no"), asked: 1},
 		{desc: "a scope of another API, the person says yes", ask: true, asked: 1, token: true},

@@ -96,6 +96,10 @@ func (s *signer) explainServer(ctx context.Context, err error) error {
 	if timed := timedOut(ctx, err); timed != err { //nolint:errorlint // the same error, not the same kind
 		return timed
 	}
+	foreign := err
+	if text := trimSDK(err.Error()); text != err.Error() {
+		err = &trimmedError{text, foreign}
+	}
 	status, code, description := s.watch.refusal()
 	switch {
 	case errors.Is(err, signin.ErrNotTrusted) && strings.Contains(err.Error(), "nobody confirmed"):
@@ -109,8 +113,20 @@ func (s *signer) explainServer(ctx context.Context, err error) error {
 	case strings.Contains(err.Error(), "connection refused"):
 		return shell.Hint(fmt.Errorf("nothing answers at %s", s.server), "start the server, or name another with --server")
 	}
-	return errors.New(printable(trimSDK(err.Error())))
+	return &trimmedError{printable(err.Error()), foreign}
 }
+
+// trimmedError is an error in fewer words.
+type trimmedError struct {
+	text string
+	err  error
+}
+
+// Error returns the fewer words.
+func (e *trimmedError) Error() string { return e.text }
+
+// Unwrap returns the error in all its words.
+func (e *trimmedError) Unwrap() error { return e.err }
 
 func describe(code, description string) string {
 	text := "HTTP 401 without a reason"
