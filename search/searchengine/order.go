@@ -79,7 +79,7 @@ func (r *run) comparison() compare {
 	if r.scored {
 		clauses = append(clauses, byScore)
 	}
-	clauses = append(clauses, compareColumn(r.table, r.schema.Key.Path))
+	clauses = append(clauses, r.orders.byKey(r.state))
 	if len(clauses) == 1 {
 		return clauses[0]
 	}
@@ -212,8 +212,9 @@ type orders struct {
 // written lately are in fresh, so that a write does not make everything be sorted again.
 type sorted struct {
 	main, fresh []uint32
-	order       compare // by field and key
-	field       compare // by field alone
+	rank        []uint32 // of the order of keys: where each document of main is
+	order       compare  // by field and key
+	field       compare  // by field alone
 }
 
 // of returns the order of a field, up to date. The result is never changed: queries go on with what they got.
@@ -230,16 +231,16 @@ func (o *orders) of(s *state, field string) sorted {
 	}
 	have := len(at.main) + len(at.fresh)
 	// The comparisons look at the columns as they are now, so they are made for each query.
-	at.field = compareColumn(s.table, field)
-	byKey := compareColumn(s.table, s.schema.Key.Path)
+	byField, byKey := compareColumn(s.table, field), compareColumn(s.table, s.schema.Key.Path)
+	at.field = byField
 	at.order = func(a, b uint32) int {
-		if n := at.field(a, b); n != 0 {
+		if n := byField(a, b); n != 0 {
 			return n
 		}
 		return byKey(a, b)
 	}
 	if have < s.rows() {
-		at.extend(have, s.rows())
+		at.extend(have, s.rows(), field == s.schema.Key.Path)
 	}
 	return *at
 }
@@ -254,16 +255,37 @@ func (o *orders) prepare(s *state) {
 	}
 }
 
+// byKey compares documents by their keys.
+func (o *orders) byKey(s *state) compare {
+	path := s.schema.Key.Path
+	keys := compareColumn(s.table, path)
+	rank := o.of(s, path).rank
+	return func(a, b uint32) int {
+		if int(a) < len(rank) && int(b) < len(rank) {
+			return cmp.Compare(rank[a], rank[b])
+		}
+		return keys(a, b)
+	}
+}
+
 // extend sorts new documents in.
-func (o *sorted) extend(from, to int) {
+func (o *sorted) extend(from, to int, ranked bool) {
 	added := make([]uint32, 0, to-from)
 	for doc := from; doc < to; doc++ {
 		added = append(added, uint32(doc)) //nolint:gosec // a number of a document
 	}
 	slices.SortFunc(added, o.order)
 	o.fresh = o.merge(o.fresh, added)
-	if len(o.fresh) > 4096+len(o.main)/16 {
-		o.main, o.fresh = o.merge(o.main, o.fresh), nil
+	if len(o.fresh) <= 4096+len(o.main)/16 {
+		return
+	}
+	o.main, o.fresh = o.merge(o.main, o.fresh), nil
+	if !ranked {
+		return
+	}
+	o.rank = make([]uint32, len(o.main))
+	for i, doc := range o.main {
+		o.rank[doc] = uint32(i) //nolint:gosec // a number of a document
 	}
 }
 

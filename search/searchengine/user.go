@@ -3,6 +3,7 @@ package searchengine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onbehalf/onbehalf/search"
 )
@@ -22,6 +23,23 @@ func (elevated) SeesAs() string { return "elevated" }
 type principals struct {
 	everything            bool
 	users, groups, scopes []string
+}
+
+func (p principals) equal(o principals) bool {
+	return p.everything == o.everything && slices.Equal(p.users, o.users) && slices.Equal(p.groups, o.groups) && slices.Equal(p.scopes, o.scopes)
+}
+
+// clone is for keeping: the lists are the caller's.
+func (p principals) clone() principals {
+	return principals{p.everything, slices.Clone(p.users), slices.Clone(p.groups), slices.Clone(p.scopes)}
+}
+
+func (p principals) person(s *state) personKey {
+	k := personKey{of: s, groups: len(p.groups), scopes: len(p.scopes)}
+	if len(p.users) > 0 {
+		k.user = p.users[0]
+	}
+	return k
 }
 
 // The two values of a permission field that are no ids.
