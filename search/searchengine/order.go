@@ -285,7 +285,7 @@ func (o *sorted) extend(from, to int, ranked bool) {
 	}
 	o.rank = make([]uint32, len(o.main))
 	for i, doc := range o.main {
-		o.rank[doc] = uint32(i) //nolint:gosec // a number of a document
+		o.rank[doc] = uint32(i)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
@@ -134,6 +135,12 @@ func (p *plan) setPage(q *search.Query) error {
 		p.top = *q.Top
 	}
 	next.Skip = q.Skip + p.top
+	switch {
+	case q.ScoringStatistics != "" && q.ScoringStatistics != "local" && q.ScoringStatistics != "global":
+		return badParameter("scoringStatistics", "The value '%s' is not one of 'local' and 'global'.", q.ScoringStatistics)
+	case strings.HasPrefix(q.SessionID, "_"):
+		return badParameter("sessionId", "The value must not begin with an underscore.")
+	}
 	if q.MinimumCoverage != nil && (*q.MinimumCoverage < 0 || *q.MinimumCoverage > maxCoverage) {
 		return badParameter("minimumCoverage", "Value must be between 0 and %d.", maxCoverage)
 	}
