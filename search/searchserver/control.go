@@ -16,11 +16,22 @@ func (s *Server) newControl() http.Handler {
 	mux.HandleFunc("GET /_local/requests", s.traffic.ServeRequests)
 	mux.HandleFunc("POST /_local/faults", s.traffic.ServeFaults)
 	mux.HandleFunc("POST /_local/reset", func(w http.ResponseWriter, _ *http.Request) {
-		s.traffic.Reset()
-		s.groups.reset()
+		s.Reset()
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return localhost.Guard(mux)
+}
+
+// QueueFault spoils the next answers of an operation ("docs.search", …), as POST /_local/faults does.
+func (s *Server) QueueFault(f localhost.Fault) error { return s.traffic.Queue(f) }
+
+// Requests returns how often each operation was called, by outcome, since the last reset.
+func (s *Server) Requests() []localhost.Counted { return s.traffic.Requests() }
+
+// Reset forgets counts, faults and remembered groups, as POST /_local/reset does.
+func (s *Server) Reset() {
+	s.traffic.Reset()
+	s.groups.reset()
 }
 
 func isControl(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/_local/") }

@@ -162,6 +162,27 @@ func (s *Service) As(person string) search.User {
 	return search.ByToken{Token: s.Token(person)}
 }
 
+// Fault spoils answers: see [Service.QueueError].
+type Fault = localhost.Fault
+
+// QueueError spoils the next answers of an operation: "docs.search", "docs.lookup", "docs.index", "indexes.put", …
+func (s *Service) QueueError(f Fault) {
+	s.tb.Helper()
+	if err := s.Server.QueueFault(f); err != nil {
+		s.tb.Fatalf("searchtest: %v", err)
+	}
+}
+
+// Count returns how often an operation was called since the last reset, whatever came of it.
+func (s *Service) Count(operation string) (n int) {
+	for _, row := range s.Server.Requests() {
+		if row.Endpoint == operation {
+			n += row.Requests
+		}
+	}
+	return n
+}
+
 // PersonOf returns whose token for a search service this is, for a [Harness] with a real service. It verifies nothing.
 func PersonOf(token identity.Secret) (Person, error) {
 	var claims struct {
