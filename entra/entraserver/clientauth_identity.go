@@ -15,7 +15,8 @@ import (
 
 // Managed identities are service principals without an application. In Azure, a machine asks an address of its own for
 // their tokens; here that address is this server's. azidentity finds it by IDENTITY_ENDPOINT=URL/msi/token with any
-// IDENTITY_HEADER (App Service), or by AZURE_POD_IDENTITY_AUTHORITY_HOST=URL (virtual machines).
+// IDENTITY_HEADER (App Service); those for JavaScript and Python also by AZURE_POD_IDENTITY_AUTHORITY_HOST=URL (virtual
+// machines), where Go's has a link-local address written into it.
 //
 // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token

@@ -6,7 +6,10 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"math/big"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -48,12 +51,9 @@ func TestManagedIdentityByAzidentity(t *testing.T) {
 // The exchange without a secret: the API proves itself with its managed identity, or with a certificate.
 func TestOnBehalfOfWithoutASecret(t *testing.T) {
 	e := entratest.Start(t, nil)
-	t.Setenv("IDENTITY_ENDPOINT", e.URL+"/msi/token")
-	t.Setenv("IDENTITY_HEADER", "x")
-	identity := managedIdentity(t, e, azidentity.ManagedIdentityCredentialOptions{ID: azidentity.ClientID(entraserver.ContosoIdentity)})
+	// Not by azidentity: it keeps such tokens for the whole process, and so that of another test's Entra.
 	federated := confidential.NewCredFromAssertionCallback(func(ctx context.Context, _ confidential.AssertionRequestOptions) (string, error) {
-		token, err := identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"api://AzureADTokenExchange/.default"}})
-		return token.Token, err
+		return identityToken(ctx, e)
 	})
 	key, cert := newCertificate(t)
 	app := e.Server.Directory().FindApplication(e.API)
@@ -77,6 +77,26 @@ func TestOnBehalfOfWithoutASecret(t *testing.T) {
 			t.Errorf("%s: %v", desc, err)
 		}
 	}
+}
+
+// identityToken asks for a token of the managed identity as App Service has it.
+func identityToken(ctx context.Context, e *entratest.Entra) (string, error) {
+	query := url.Values{"api-version": {"2019-08-01"}, "resource": {"api://AzureADTokenExchange"}, "client_id": {entraserver.ContosoIdentity}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+"/msi/token?"+query.Encode(), nil)
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("X-Identity-Header", "x")
+	response, err := e.Client().Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	var body struct {
+		AccessToken string `json:"access_token"`
+	}
+	err = json.NewDecoder(response.Body).Decode(&body)
+	return body.AccessToken, err
 }
 
 func newCertificate(t *testing.T) (*rsa.PrivateKey, *x509.Certificate) {
