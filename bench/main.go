@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -67,7 +68,7 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		if err := b.measure(ctx, p.name, p.open); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return errors.Join(fmt.Errorf("%s: %w", p.name, err), b.report())
 		}
 	}
 	return b.report()

@@ -274,6 +274,9 @@ func (p *fullParser) phrase(field string, t fullToken) (Query, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err = checkPhrase(text); err != nil {
+		return nil, err
+	}
 	if err = p.next(); err != nil {
 		return nil, err
 	}

@@ -211,6 +211,7 @@ func TestFullErrors(t *testing.T) {
 func TestLimits(t *testing.T) {
 	for desc, text := range map[string]string{
 		"clauses":     strings.Repeat("a ", 1025),
+		"phrase":      `"` + strings.Repeat("a ", 1025) + `"`,
 		"characters":  strings.Repeat("ä", 100_001),
 		"term":        strings.Repeat("a", 32_767),
 		"prefix":      strings.Repeat("a", 1001) + "*",

@@ -84,6 +84,18 @@ func checkTerm(s string) error {
 	return nil
 }
 
+// checkPhrase bounds what one phrase costs: the service gives no number.
+func checkPhrase(s string) error {
+	words := 0
+	for range strings.FieldsSeq(s) {
+		words++
+	}
+	if words > maxClauses {
+		return badRequest(fmt.Sprintf("A phrase of the search text has %d words; at most %d are allowed.", words, maxClauses))
+	}
+	return nil
+}
+
 func checkPattern(s string) error {
 	if n := utf8.RuneCountInString(s); n > maxPattern {
 		return badRequest(fmt.Sprintf("A prefix, wildcard or regular expression of the search text has %d characters; at most %d are allowed.", n, maxPattern))

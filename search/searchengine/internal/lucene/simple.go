@@ -117,6 +117,9 @@ func (p *simpleParser) phrase(g *group) error {
 		return nil
 	}
 	g.pos = start + end + 1
+	if err := checkPhrase(text); err != nil {
+		return err
+	}
 	return p.add(g, &Phrase{Text: text})
 }
 
