@@ -112,7 +112,7 @@ func (d *desk) start(name string, args ...string) string {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(func() {

@@ -194,17 +194,19 @@ func (o *options) openSigner(explicit bool) (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	entraClient, err := settings.EntraClient(cloud)
+	serverClient, err := settings.HTTPClient()
 	if err != nil {
 		return nil, err
+	}
+	entraClient := new(*serverClient) // reading the system's CAs a second time would cost 10 ms
+	if _, err = entra.CloudOf(cloud.Authority); err == nil {
+		if entraClient, err = settings.EntraClient(cloud); err != nil {
+			return nil, err
+		}
 	}
 	acquirer, err := signin.New(o.config(opened, cloud, client, entraClient))
 	if err != nil {
 		return nil, shell.Usage(err)
-	}
-	serverClient, err := settings.HTTPClient()
-	if err != nil {
-		return nil, err
 	}
 	scopes, err := parseScopes(o.scopes)
 	if err != nil {
