@@ -35,7 +35,7 @@ type Config struct {
 	MaxConcurrent   int           // requests to Entra at one time; default 64
 	Timeout         time.Duration // for one exchange, waiting included; default 15 s
 	RefreshAhead    time.Duration // life left at which a call renews its token; default 5 min, at least 1 min
-	RefusalLife     time.Duration // how long a refusal for consent or interaction is remembered; default 10 s, at most 1 min
+	RefusalLife     time.Duration // how long a refusal for consent or interaction is remembered; default 5 s, at most 1 min
 }
 
 // minimum life that a token must have left to be handed out: time to spend it.
@@ -115,7 +115,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxConcurrent, 64)
 	orDefault(&c.Timeout, 15*time.Second)
 	orDefault(&c.RefreshAhead, 5*time.Minute)
-	orDefault(&c.RefusalLife, 10*time.Second)
+	orDefault(&c.RefusalLife, 5*time.Second)
 	c.RefreshAhead = max(c.RefreshAhead, minimumLife)
 	c.RefusalLife = min(c.RefusalLife, time.Minute)
 }

@@ -350,26 +350,3 @@ func TestConfiguration(t *testing.T) {
 		})
 	}
 }
-
-func FuzzOpen(f *testing.F) {
-	server := miniredis.RunT(f)
-	cache := open(f, "redis://"+server.Addr(), nil)
-	key := keyOf(f, 1, 1, searchScope)
-	cache.Put(f.Context(), key, tokenOf(key, "x"))
-	name := server.Keys()[0]
-	value, err := server.Get(name)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add([]byte(value))
-	f.Add([]byte{1})
-	f.Add([]byte(value[:20]))
-	f.Fuzz(func(t *testing.T, forged []byte) {
-		if errSet := server.Set(name, string(forged)); errSet != nil {
-			t.Fatal(errSet)
-		}
-		if _, ok := cache.Get(t.Context(), key); ok && string(forged) != value {
-			t.Errorf("a forged value was opened: %x", forged)
-		}
-	})
-}
