@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
@@ -16,7 +17,8 @@ type commit struct {
 	state    *state
 	staged   map[string]*document // by key, what this commit has put so far; nil for deleted
 	ops      []op
-	payloads [][]byte // a record for each batch that changes anything
+	payloads [][]byte        // a record for each batch that changes anything
+	scopes   map[string]bool // role scopes that documents name, once they were asked for
 }
 
 // stage works out what a batch changes, and the status of each action.
@@ -79,17 +81,54 @@ func (c *commit) act(a *prepared) search.Status {
 		return search.Status{Key: a.key, Code: http.StatusNotFound, Message: "Document not found."}
 	case a.kind != search.Upload && exists:
 		merged, err := c.merge(a)
+		if err == nil {
+			err = c.checkScope(merged)
+		}
 		if err != nil {
 			return failedStatus(a.key, err)
 		}
 		c.change(a.key, merged)
 		return status
 	}
+	if err := c.checkScope(a.doc); err != nil {
+		return failedStatus(a.key, err)
+	}
 	if !exists {
 		status.Code = http.StatusCreated
 	}
 	c.change(a.key, a.doc)
 	return status
+}
+
+// maxScopes is how many role scopes the documents of an index may name between them.
+//
+// https://learn.microsoft.com/azure/search/search-index-access-control-lists-and-rbac-push-api
+const maxScopes = 5
+
+// checkScope refuses a document that names one role scope too many.
+func (c *commit) checkScope(doc *document) error {
+	field := c.state.schema.Scope
+	if field == nil {
+		return nil
+	}
+	value := doc.values[slices.Index(c.state.schema.Fields, field)]
+	if !value.Set {
+		return nil
+	}
+	if c.scopes == nil {
+		c.scopes = map[string]bool{}
+		column := c.state.table.Strings[field.Path]
+		for n, rows := range column.Rows {
+			if slices.ContainsFunc(rows, c.state.live.Has) {
+				c.scopes[column.Values[n]] = true
+			}
+		}
+	}
+	if !c.scopes[value.String] && len(c.scopes) >= maxScopes {
+		return refused("Field '%s' would hold more than %d different values in the index.", field.Path, maxScopes)
+	}
+	c.scopes[value.String] = true
+	return nil
 }
 
 func failedStatus(key string, err error) search.Status {

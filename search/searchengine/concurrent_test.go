@@ -102,6 +102,33 @@ func TestDefinitionsBesideWriters(t *testing.T) {
 	}
 }
 
+// Closing waits for no one who waits for it.
+func TestCloseBesideWriters(t *testing.T) {
+	for range 10 {
+		e := open(t, searchengine.Config{Dir: t.TempDir()})
+		define(t, e, aclIndex)
+		var writing sync.WaitGroup
+		for w := range 4 {
+			writing.Go(func() {
+				for n := 0; ; n++ {
+					if _, err := e.Write(t.Context(), "acl", []search.Action{action("", fmt.Sprintf(`{"id":"%d-%d"}`, w, n))}); err != nil {
+						return // closed
+					}
+				}
+			})
+		}
+		for {
+			if n, err := e.Count(t.Context(), "acl"); err != nil || n > 20 {
+				break
+			}
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		writing.Wait()
+	}
+}
+
 func TestCancelledSearch(t *testing.T) {
 	e := open(t, searchengine.Config{})
 	define(t, e, textIndex)

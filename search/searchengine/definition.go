@@ -53,6 +53,10 @@ func (e *Engine) Save(ctx context.Context, d *search.Definition, c Condition) (s
 	if x != nil {
 		slots = x.layout().slots
 	}
+	d, err = cloneDefinition(d)
+	if err != nil {
+		return nil, false, err
+	}
 	l, full, err := e.compile(d, slots)
 	if err != nil {
 		return nil, false, err
@@ -64,12 +68,14 @@ func (e *Engine) Save(ctx context.Context, d *search.Definition, c Condition) (s
 			return nil, false, e.notStored(err)
 		}
 		e.indexes[d.Name] = x
-		return x.currentDefinition(), true, nil
+		saved, err = cloneDefinition(full)
+		return saved, true, err
 	}
 	if err = x.redefine(l, full); err != nil {
 		return nil, false, e.notStored(err)
 	}
-	return x.currentDefinition(), false, nil
+	saved, err = cloneDefinition(full)
+	return saved, false, err
 }
 
 // Delete implements [search.Service].
@@ -104,12 +110,12 @@ func (e *Engine) forget(name, ifMatch string) (*index, error) {
 	if err := (Condition{IfMatch: ifMatch}).check(x); err != nil {
 		return nil, err
 	}
-	x.mu.RLock()
-	f := x.files
-	x.mu.RUnlock()
-	if err := f.forget(); err != nil {
+	x.committing.Lock() // so that no compaction writes the definition again
+	defer x.committing.Unlock()
+	if err := x.files.forget(); err != nil {
 		return nil, e.notStored(err)
 	}
+	x.ended = true
 	delete(e.indexes, name)
 	return x, nil
 }

@@ -13,6 +13,7 @@ package searchengine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -110,11 +111,13 @@ func Open(c Config) (*Engine, error) {
 // without it.
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
+	closed := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if closed {
 		return nil
 	}
-	e.closed = true
+	// Nobody changes the map any more. Whoever still writes may look at it.
 	var err error
 	for _, x := range e.indexes {
 		err = errors.Join(err, x.close())
@@ -152,6 +155,16 @@ func (e *Engine) noDefinition(name string) error {
 		"No index with the name '%s' was found in the service '%s'.", name, e.config.ServiceName)}
 }
 
+// cloneDefinition is for callers, who may change what they get.
+func cloneDefinition(d *search.Definition) (*search.Definition, error) {
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	out := &search.Definition{}
+	return out, json.Unmarshal(raw, out)
+}
+
 // gone is the answer to a write that came too late.
 func (e *Engine) gone(x *index) error {
 	_, err := e.find(x.definition.Name)
@@ -176,7 +189,7 @@ func (e *Engine) Definition(_ context.Context, name string) (*search.Definition,
 	if err != nil {
 		return nil, err
 	}
-	return x.currentDefinition(), nil
+	return cloneDefinition(x.currentDefinition())
 }
 
 // Definitions returns the definitions of all indexes, by name.
@@ -188,7 +201,11 @@ func (e *Engine) Definitions(context.Context) ([]*search.Definition, error) {
 	}
 	out := make([]*search.Definition, 0, len(e.indexes))
 	for _, name := range slices.Sorted(maps.Keys(e.indexes)) {
-		out = append(out, e.indexes[name].currentDefinition())
+		d, err := cloneDefinition(e.indexes[name].currentDefinition())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
 	}
 	return out, nil
 }

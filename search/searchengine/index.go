@@ -83,11 +83,11 @@ func (e *Engine) create(l *layout, d *search.Definition) (*index, error) {
 	return x, nil
 }
 
+// currentDefinition is not to be changed.
 func (x *index) currentDefinition() *search.Definition {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	d := *x.definition
-	return &d
+	return x.definition
 }
 
 // redefine changes the definition, where the documents that are there allow it.

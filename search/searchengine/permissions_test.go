@@ -127,6 +127,30 @@ func TestPermissionsFollowWrites(t *testing.T) {
 	}
 }
 
+// An index has at most five role scopes; those of deleted documents do not count.
+func TestScopesOfAnIndex(t *testing.T) {
+	e := open(t, searchengine.Config{})
+	define(t, e, aclIndex)
+	var batch []search.Action
+	for _, scope := range []string{"1", "2", "3", "4", "5", "1", "6"} {
+		batch = append(batch, action("", `{"id":"`+scope+`","scope":"`+scope+`"}`))
+	}
+	batch = append(batch, action("", `{"id":"7"}`), action(search.Merge, `{"id":"7","scope":"6"}`))
+	statuses, err := e.Write(t.Context(), "acl", batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range statuses {
+		if want := i != 6 && i != 8; s.OK != want {
+			t.Errorf("action %d: %+v; want success: %v", i, s, want)
+		}
+	}
+	if _, err := e.Write(t.Context(), "acl", []search.Action{action(search.Delete, `{"id":"1"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	upload(t, e, "acl", `{"id":"6","scope":"6"}`)
+}
+
 // The option of an index turns permissions on and off; only the word turns them off.
 func TestPermissionOption(t *testing.T) {
 	e := open(t, searchengine.Config{})

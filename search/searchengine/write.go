@@ -126,21 +126,26 @@ func (x *index) commit(ctx context.Context, p *pending) error {
 	x.queue = append(x.queue, p)
 	x.queueMu.Unlock()
 
+	x.commitQueue(p)
+	if !p.done {
+		return x.engine.gone(x)
+	}
+	return p.err
+}
+
+// commitQueue commits all that waits, unless that was done, or the index has ended.
+func (x *index) commitQueue(p *pending) {
 	x.committing.Lock()
 	defer x.committing.Unlock()
-	if p.done {
-		return p.err
+	if p.done || x.ended {
+		return
 	}
 	x.queueMu.Lock()
 	group := x.queue
 	x.queue = nil
 	x.queueMu.Unlock()
-	if x.ended {
-		return x.engine.gone(x)
-	}
 	x.commitGroup(group)
 	x.maintain()
-	return p.err
 }
 
 // commitGroup makes the batches durable and then visible, in order. committing must be held.
