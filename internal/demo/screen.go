@@ -169,7 +169,7 @@ func decision(hop *chain.Hop) string {
 }
 
 func (s *screen) hop(station, where, what string, took time.Duration) {
-	s.printf("    %-9s %-7s %-46s %8s\n", station, where, clean(what), milliseconds(took))
+	s.printf("    %-9s %-7s %-52s %8s\n", station, where, clean(what), milliseconds(took))
 }
 
 func milliseconds(d time.Duration) string {
