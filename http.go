@@ -38,7 +38,7 @@ func (s *Server) Handler() http.Handler {
 // Protect puts the server's verification in front of another handler, such as an API beside the MCP endpoint. The
 // handler finds the caller with [CallerFrom].
 func (s *Server) Protect(next http.Handler) http.Handler {
-	return s.guard.Outside(s.verifier.Middleware(next))
+	return s.guard.Outside(s.verifier.Middleware(s.guard.Inside(next)))
 }
 
 // CallerFrom returns the verified caller of a request behind [Server.Protect].

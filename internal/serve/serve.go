@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/onbehalf/onbehalf"
+	"github.com/onbehalf/onbehalf/bearer"
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
@@ -195,6 +196,13 @@ func groupsByGraph(cloud entra.Cloud, exchanger obo.Exchanger, client *http.Clie
 			groups, err = me.MyGroups(ctx)
 			return err
 		})
+		if refusal, ok := errors.AsType[*obo.Refusal](err); ok && refusal.Kind != entra.Unavailable && refusal.Kind != entra.Throttled {
+			// The person's groups cannot be known before somebody mends this: say so, instead of "try again later".
+			err = &bearer.Challenge{
+				Status: http.StatusForbidden, Code: bearer.CodeAccessDenied, Reason: "groups",
+				Description: "your groups do not fit into the token, and Microsoft Graph may not be asked for them: the server's operator has to consent to User.Read",
+			}
+		}
 		return groups, err
 	}
 }
