@@ -1,0 +1,98 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/signin"
+	"github.com/onbehalf/onbehalf/signin/vault"
+)
+
+// at is the options of a command at a terminal where the person types reply.
+func at(reply string) (*options, *bytes.Buffer) {
+	var said bytes.Buffer
+	sh := &shell.Shell{In: strings.NewReader(reply), Out: io.Discard, Err: &said, Environ: func(string) (string, bool) { return "", false }}
+	o := newOptions(sh)
+	o.tty.interactive = true
+	return o, &said
+}
+
+func TestWhatThePersonIsAsked(t *testing.T) {
+	scope, err := entra.ParseScope("api://the-api/execute")
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := signin.Grant{Server: "https://server.example/mcp", Authority: "https://login.microsoftonline.com/", Tenant: "contoso.example", Scopes: []entra.Scope{scope}}
+	cause := signin.Cause{Server: "https://server.example/mcp", Claims: `{"access_token":{"acrs":{"value":"c1"}}}`}
+	for reply, want := range map[string]bool{"y\n": true, "YES\n": true, "n\n": false, "\n": false, "": false, "yes, of course\n": false} {
+		o, said := at(reply)
+		if err := o.confirm(t.Context(), grant); (err == nil) != want {
+			t.Errorf("confirm, %q: %v", reply, err)
+		}
+		for _, word := range []string{grant.Server, "api://the-api/execute", "https://login.microsoftonline.com/contoso.example"} {
+			if !strings.Contains(said.String(), word) {
+				t.Errorf("the question lacks %q:\n%s", word, said)
+			}
+		}
+		o, said = at(reply)
+		if err := o.ask(t.Context(), cause); (err == nil) != want {
+			t.Errorf("ask, %q: %v", reply, err)
+		}
+		if !strings.Contains(said.String(), cause.Server) || !strings.Contains(said.String(), `"c1"`) {
+			t.Errorf("the question names neither server nor claims:\n%s", said)
+		}
+	}
+	o, _ := at("")
+	o.tty.interactive = false // a pipe: a device code is never shown without a yes
+	if err := o.ask(t.Context(), cause); err == nil {
+		t.Error("without a terminal, nobody said yes")
+	}
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	o.tty.in, o.tty.interactive = reader, true
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := o.ask(ctx, cause); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Ctrl-C while asked: %v", err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	server, err := url.Parse("https://server.example/mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &signer{opened: &opened{server: server}, watch: &watch{}, loginHint: "onbehalf login"}
+	blocked := &entra.Error{Status: 400, Code: "access_denied", AADSTS: []int{53003}, Correlation: "c0ffee"}
+	for _, tt := range []struct {
+		desc       string
+		err        error
+		want, hint string
+	}{
+		{"a policy blocks the device code", &signin.Refused{Method: signin.ByDeviceCode, Err: blocked}, "correlation id c0ffee", "try --browser"},
+		{"a policy blocks the browser", &signin.Refused{Method: signin.ByBrowser, Err: blocked}, "AADSTS53003", "try --device-code"},
+		{"nobody is signed in", &signin.Needed{}, "you are not signed in", "onbehalf login"},
+		{"sign-ins were revoked", &signin.Needed{Cause: &entra.Error{Status: 400, Code: "invalid_grant", AADSTS: []int{50173}}}, "AADSTS50173", "onbehalf login"},
+		{"two accounts", &signin.Ambiguous{Accounts: []signin.Account{{Name: "alice@x"}, {Name: "bob@x"}}}, "alice@x, bob@x", "--account alice@x"},
+		{"no keyring", vault.ErrNoKeeper, "keyring", "--plaintext-cache"},
+		{"a locked keyring", &vault.UnavailableError{Keeper: vault.DesktopName}, "desktop", "unlock"},
+		{"the code expired", signin.ErrCodeExpired, "not used in time", "--browser"},
+		{"a foreign text", errors.New("bad \x1b[31mthing"), "bad ·[31mthing", ""},
+	} {
+		got := s.explain(t.Context(), tt.err)
+		if !strings.Contains(got.Error(), tt.want) || !strings.Contains(shell.HintOf(got), tt.hint) {
+			t.Errorf("%s: %q, hint %q; want %q, %q", tt.desc, got, shell.HintOf(got), tt.want, tt.hint)
+		}
+		if tt.hint != "" && !errors.Is(got, tt.err) && !strings.Contains(tt.desc, "signed in") && !strings.Contains(tt.desc, "revoked") {
+			t.Errorf("%s: the error lost its kind", tt.desc)
+		}
+	}
+}
