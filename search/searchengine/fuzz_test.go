@@ -3,6 +3,7 @@ package searchengine_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/onbehalf/onbehalf/search"
@@ -34,6 +35,44 @@ func FuzzDocument(f *testing.F) {
 		again, err := e.Index("types").Lookup(t.Context(), searchengine.Elevated(), statuses[0].Key)
 		if err != nil || !bytes.Equal(again, shown) && !bytes.Contains(doc, []byte(`"a"`)) {
 			t.Fatalf("%q is shown as %q, then as %q, %v", doc, shown, again, err)
+		}
+	})
+}
+
+// Whatever a client asks is answered or refused as a bad request, never with a fault of ours; and never shows what the
+// person may not see.
+func FuzzQuery(f *testing.F) {
+	e := open(f, searchengine.Config{})
+	define(f, e, typesIndex)
+	upload(f, e, "types",
+		`{"id":"seen","s":"quick brown fox","i":1,"l":2,"d":"NaN","b":true,"t":"2010-06-27T00:00:00Z","tags":["x","y"],"c":{"a":"b","n":1},"cs":[{"a":"z","n":2},{}],"users":["all"]}`,
+		`{"id":"empty","users":["`+u1+`"]}`,
+		`{"id":"hidden","s":"quick secret fox","i":1,"tags":["x"],"users":["`+u2+`"]}`)
+	for _, seed := range [][3]string{
+		{"i eq 1 and (d ne NaN or not b)", "quick AND fox~1", "s desc,i"},
+		{"cs/any(r: r/n ge 2 and r/a eq 'z') or tags/all(t: t ne 'x')", `"quick fox"~2 s:br*`, "search.score(),id desc"},
+		{"search.in(s, 'a,b') or search.ismatchscoring('quick', 's', 'full', 'all')", "/fo./ OR qu?ck^2", "t"},
+		{"t gt 0001-01-01T00:00:00Z and c/n eq null", "+quick -secret", "d"},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	u := person(f, u1)
+	f.Fuzz(func(t *testing.T, filter, text, order string) {
+		q := &search.Query{Filter: filter, Search: text, QueryType: "full", OrderBy: []string{order}, Facets: []string{"tags"}, Highlight: []string{"s"}, Count: true}
+		r, err := e.Index("types").Search(t.Context(), u, q)
+		if err != nil {
+			if !errors.Is(err, search.ErrBadRequest) && !errors.Is(err, search.ErrUnsupported) {
+				t.Fatalf("%+v: %v", q, err)
+			}
+			return
+		}
+		for _, h := range r.Hits {
+			if bytes.Contains(h.Document, []byte("secret")) || bytes.Contains(h.Document, []byte(`"hidden"`)) {
+				t.Fatalf("%+v shows %s", q, h.Document)
+			}
+		}
+		if *r.Count != int64(len(r.Hits)) {
+			t.Fatalf("%+v: %d hits, counted %d", q, len(r.Hits), *r.Count)
 		}
 	})
 }
