@@ -74,9 +74,13 @@ func New(config Config) (*Server, error) {
 	if len(config.Server.Tenants) == 0 {
 		return nil, errors.New("serve: no tenant")
 	}
+	var tenant identity.TenantID // none: that of each caller, whom the verifier's list of tenants has let in
+	if len(config.Server.Tenants) == 1 {
+		tenant = config.Server.Tenants[0]
+	}
 	exchanger, err := obo.New(obo.Config{
 		Cloud:      config.Server.Cloud,
-		Tenant:     config.Server.Tenants[0],
+		Tenant:     tenant,
 		Client:     config.Server.Client,
 		Credential: config.Credential,
 		HTTPClient: config.EntraClient,

@@ -77,7 +77,10 @@ func (r registration) credential() (obo.Credential, error) {
 	set := func(name string) bool { return r.settings.Get(name) != "" }
 	switch {
 	case set("CLIENT_SECRET"):
-		return obo.SecretCredential(func() (identity.Secret, error) { return identity.NewSecret(r.settings.Get("CLIENT_SECRET")), nil }), nil
+		return obo.SecretCredential(func() (identity.Secret, error) {
+			secret, err := r.settings.Fresh("CLIENT_SECRET")
+			return identity.NewSecret(secret), err
+		}), nil
 	case set("CLIENT_CERTIFICATE_PATH"):
 		return obo.CertificateCredential(r.settings.Get("CLIENT_CERTIFICATE_PATH"), identity.NewSecret(r.settings.Get("CLIENT_CERTIFICATE_PASSWORD"))), nil
 	case set("AZURE_FEDERATED_TOKEN_FILE"):

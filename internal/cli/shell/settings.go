@@ -19,6 +19,7 @@ const maxSettingsFile = 1 << 20
 // Settings are named values from flags, environment and files, the first that has a name winning.
 type Settings struct {
 	layers []layer
+	again  func() (*Settings, error) // reads everything anew; nil for settings that were given
 }
 
 type layer struct {
@@ -72,7 +73,10 @@ func where() map[string]string {
 // directory; the client commands do not, since a hostile file in a cloned repository must not redirect a sign-in: they
 // read onbehalf.yaml of the user's configuration directory alone.
 func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
-	out := &Settings{layers: []layer{{"environment", s.Environ}}}
+	out := &Settings{
+		layers: []layer{{"environment", s.Environ}},
+		again:  func() (*Settings, error) { return s.Settings(trustWorkingDirectory) },
+	}
 	add := func(source string, values map[string]string) {
 		out.layers = append(out.layers, layer{source, func(name string) (string, bool) {
 			value, ok := values[name]
@@ -131,6 +135,18 @@ func (s *Settings) Get(name string) string {
 		}
 	}
 	return ""
+}
+
+// Fresh returns a setting as it is now, reading the files again: for a secret that is changed while a server runs.
+func (s *Settings) Fresh(name string) (string, error) {
+	if s.again == nil {
+		return s.Get(name), nil
+	}
+	now, err := s.again()
+	if err != nil {
+		return "", err
+	}
+	return now.Get(name), nil
 }
 
 // Or returns a setting, or a default.

@@ -86,6 +86,10 @@ func TestPrecedenceOfSettings(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
+	write(t, s.Dir, ".env", "AZURE_SEARCH_INDEX=changed\n")
+	if got, err := settings.Fresh("AZURE_SEARCH_INDEX"); err != nil || got != "changed" || settings.Get("AZURE_SEARCH_INDEX") != "dotenv" {
+		t.Errorf("a file that was changed gives %q, %v", got, err)
+	}
 	settings.Override("MCP_URL", "https://flag.example/mcp")
 	if got := settings.Get("MCP_URL"); got != "https://flag.example/mcp" {
 		t.Errorf("a flag gave %q", got)
