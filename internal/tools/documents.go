@@ -157,7 +157,10 @@ func explain(err error) error {
 	}
 }
 
-// mentions reports whether an OData filter names the field, outside of string literals.
+// mentions reports whether an OData filter names the field. What stands in string literals is no name, but where
+// full-text search is part of the filter: search.ismatch('…', 'oid') names its fields so, and Lucene's oid:… too.
+//
+// https://learn.microsoft.com/azure/search/search-query-odata-full-text-search-functions
 func mentions(filter, field string) bool {
 	var code strings.Builder
 	for i, part := range strings.Split(filter, "'") {
@@ -166,10 +169,18 @@ func mentions(filter, field string) bool {
 		}
 		code.WriteByte(' ')
 	}
-	for word := range strings.FieldsFuncSeq(code.String(), func(r rune) bool {
+	if names(code.String(), "ismatch") || names(code.String(), "ismatchscoring") {
+		return names(filter, field)
+	}
+	return names(code.String(), field)
+}
+
+// names reports whether a text holds a word.
+func names(text, word string) bool {
+	for w := range strings.FieldsFuncSeq(text, func(r rune) bool {
 		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) {
-		if strings.EqualFold(word, field) {
+		if strings.EqualFold(w, word) {
 			return true
 		}
 	}

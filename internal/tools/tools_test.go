@@ -155,6 +155,8 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"who else may read, by trial", map[string]any{"filter": "oid/any(o: o eq 'b0b00000-0000-4000-8000-00000000000b')"}, "permission field"},
 		{"in another case", map[string]any{"filter": "GROUP/any()"}, "permission field"},
 		{"after a literal with a quote", map[string]any{"filter": "name eq 'it''s' and group/any()"}, "permission field"},
+		{"as a field of full-text search", map[string]any{"filter": "search.ismatch('b0b00000-0000-4000-8000-00000000000b', 'oid')"}, "permission field"},
+		{"in Lucene's words", map[string]any{"filter": "search.ismatchscoring('name:x group:g', 'name', 'full', 'any')"}, "permission field"},
 	} {
 		if _, text, failed := call(t, session, "get_documents", test.args); !failed || !strings.Contains(text, test.want) {
 			t.Errorf("%s: got %q, want a refusal that names %q", test.desc, text, test.want)
