@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -176,7 +177,29 @@ func (w *watch) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.status = resp.StatusCode
 		w.code, w.description = signin.Reason(resp.Header)
 	}
+	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType != "text/event-stream" {
+		resp.Body = &boundedBody{resp.Body, maxAnswer}
+	}
 	return resp, nil
+}
+
+// maxAnswer bounds an answer in one piece, unpacked, which the SDK reads whole; of a stream it bounds each event.
+const maxAnswer = 32 << 20
+
+// boundedBody ends with an error where there is more than allowed.
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+// Read implements [io.Reader].
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		b.left = 0
+		return 0, fmt.Errorf("the server's answer is larger than %d MiB", maxAnswer>>20)
+	}
+	return n, err
 }
 
 func (w *watch) refusal() (status int, code, description string) {

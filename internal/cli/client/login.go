@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -218,7 +217,7 @@ func (o *options) listAccounts(accounts []signin.SignedIn, grants []signin.Grant
 		for _, a := range accounts {
 			out.Accounts = append(out.Accounts, account{a.Name, a.Object, a.Tenant, a.For.Server, a.Expires, a.Refreshable})
 		}
-		return json.NewEncoder(o.sh.Out).Encode(out)
+		return shell.WriteJSON(o.sh.Out, out)
 	}
 	rows := [][]string{}
 	for _, a := range accounts {

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
 
 // toolError is a tool's own refusal: what it says is shown, the exit code is 1.
@@ -29,7 +31,7 @@ func (o *callOptions) print(result *mcp.CallToolResult) error {
 		}
 	}
 	if o.output == "json" {
-		if err := json.NewEncoder(o.sh.Out).Encode(result); err != nil {
+		if err := shell.WriteJSON(o.sh.Out, result); err != nil {
 			return err
 		}
 		if result.IsError {
@@ -53,7 +55,7 @@ func (o *callOptions) print(result *mcp.CallToolResult) error {
 		o.printContent(content)
 	}
 	if len(result.Content) == 0 && result.StructuredContent != nil {
-		return json.NewEncoder(o.sh.Out).Encode(result.StructuredContent)
+		return shell.WriteJSON(o.sh.Out, result.StructuredContent)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
 
@@ -106,7 +105,7 @@ func (t *terminal) askSecret(_ context.Context, question string) (string, error)
 
 // showCode shows a device code and counts down until the sign-in ends.
 func (o *options) showCode(ctx context.Context, code signin.DeviceCode) error {
-	fmt.Fprintf(o.sh.Err, "To sign in for %s\n  open   %s\n  enter  %s\n", printable(code.Server), code.VerificationURL, o.tty.bold(printable(code.UserCode)))
+	fmt.Fprintf(o.sh.Err, "To sign in for %s\n  open   %s\n  enter  %s\n", printable(code.Server), printable(code.VerificationURL), o.tty.bold(printable(code.UserCode)))
 	fmt.Fprintln(o.sh.Err, "Should the page say that a policy blocks this (53003, 530032): Ctrl-C, then \"onbehalf login --browser\".")
 	if !o.tty.fancyErr {
 		return nil
@@ -130,7 +129,7 @@ var errDeclined = errors.New("you declined")
 
 // confirm asks whether a server may have tokens for an API that is not its own address.
 func (o *options) confirm(ctx context.Context, asked signin.Grant) error {
-	fmt.Fprintf(o.sh.Err, "The server      %s\nasks for        %s\nto be issued by %s%s\n", asked.Server, joinScopes(asked.Scopes), asked.Authority, asked.Tenant)
+	fmt.Fprintf(o.sh.Err, "The server      %s\nasks for        %s\nto be issued by %s%s\n", asked.Server, joinScopes(asked.Scopes), printable(asked.Authority), printable(asked.Tenant))
 	fmt.Fprintln(o.sh.Err, "Whoever runs that server can then use this API as you. Say yes only if the API is that server's own.")
 	ok, err := o.tty.yes(ctx, "Do you trust it?")
 	if err != nil {
@@ -147,7 +146,7 @@ func (o *options) confirm(ctx context.Context, asked signin.Grant) error {
 func (o *options) ask(ctx context.Context, cause signin.Cause) error {
 	fmt.Fprintf(o.sh.Err, "%s wants you to sign in", cause.Server)
 	if cause.Claims != "" {
-		fmt.Fprintf(o.sh.Err, " again, and demands %s", cause.Claims)
+		fmt.Fprintf(o.sh.Err, " again, and demands %s", printable(cause.Claims))
 	}
 	fmt.Fprintln(o.sh.Err)
 	if o.device && cause.Claims == "" {
@@ -169,16 +168,5 @@ func (o *options) ask(ctx context.Context, cause signin.Cause) error {
 	return &signin.Needed{Cause: cause.Reason}
 }
 
-// printable takes from a foreign text what could steer a terminal: control characters and marks that turn the direction
-// of writing. Line breaks and tabs stay.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case unicode.IsControl(r), r >= 0x200e && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == unicode.ReplacementChar:
-			return '·'
-		}
-		return r
-	}, s)
-}
+// printable takes from a foreign text what could steer a terminal; see [shell.Printable].
+func printable(s string) string { return shell.Printable(s) }

@@ -52,7 +52,7 @@ func tokenCommand(sh *shell.Shell) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(sh.Out).Encode(claims)
+				return shell.WriteJSON(sh.Out, claims)
 			}
 			o.explainToken(claims, time.Now())
 			return nil

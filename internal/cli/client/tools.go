@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -39,7 +38,7 @@ func toolsCommand(sh *shell.Shell) *cobra.Command {
 				return s.explain(ctx, err)
 			}
 			if asJSON {
-				return json.NewEncoder(sh.Out).Encode(tools)
+				return shell.WriteJSON(sh.Out, tools)
 			}
 			rows := make([][]string, len(tools))
 			for i, tool := range tools {
@@ -93,7 +92,7 @@ func (o *options) elicit(ctx context.Context, r *mcp.ElicitRequest) (*mcp.Elicit
 	if err != nil || u.Scheme != "https" || u.User != nil {
 		return nil, errors.New("only https pages are shown to the person")
 	}
-	fmt.Fprintf(o.sh.Err, "The server asks you to open a page of %s: %s\n  %s\n", u.Host, printable(r.Params.Message), u)
+	fmt.Fprintf(o.sh.Err, "The server asks you to open a page of %s: %s\n  %s\n", printable(u.Host), printable(r.Params.Message), u)
 	ok, err := o.tty.yes(ctx, "Open it?")
 	if err != nil || !ok {
 		return &mcp.ElicitResult{Action: "decline"}, err

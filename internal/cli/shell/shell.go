@@ -89,10 +89,10 @@ func (s *Shell) report(cmd *cobra.Command, err error, code int) {
 		hint = cmd.CommandPath() + " --help shows what there is"
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(s.Err, "%s: %s\n", cmd.Name(), strings.TrimSpace(text))
+		fmt.Fprintf(s.Err, "%s: %s\n", cmd.Name(), Printable(strings.TrimSpace(text)))
 	}
 	if hint != "" {
-		fmt.Fprintf(s.Err, "hint: %s\n", hint)
+		fmt.Fprintf(s.Err, "hint: %s\n", Printable(hint))
 	}
 }
 
