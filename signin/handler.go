@@ -247,6 +247,7 @@ func (h *Handler) authorize(ctx context.Context, status int, c challenge, sent s
 	if err != nil {
 		return err
 	}
+	grant.Demanded = ""
 	if err := h.keep(token, grant); err != nil {
 		return err
 	}
@@ -334,10 +335,22 @@ func (h *Handler) acquire(ctx context.Context, grant Grant, claims string, fresh
 	if h.cfg.Ask != nil {
 		cause := Cause{Server: grant.Server, Scopes: grant.Scopes, Claims: claims, Reason: needed.Cause}
 		if err = h.cfg.Ask(ctx, cause); err != nil {
+			h.remember(ctx, grant, claims, err)
 			return identity.Token{}, err
 		}
 	}
 	return h.acquirer.Token(ctx, h.request(grant, claims, false, fresh))
+}
+
+// remember keeps a demand that the person could not be asked about, so that signing in later answers it.
+func (h *Handler) remember(ctx context.Context, grant Grant, claims string, reason error) {
+	if needed := (*Needed)(nil); claims == "" || !errors.As(reason, &needed) {
+		return
+	}
+	grant.Demanded = claims
+	if err := h.ledger.Remember(ctx, grant); err != nil {
+		h.cfg.Logger.WarnContext(ctx, "what the server demanded could not be remembered", slog.Any("error", err))
+	}
 }
 
 // mayAsk counts how often this server made us ask the person.
@@ -373,7 +386,12 @@ func (h *Handler) Login(ctx context.Context) (identity.Token, error) {
 	if err != nil {
 		return identity.Token{}, err
 	}
-	request := h.request(grant, "", false, false)
+	before, _, err := h.ledger.Grant(ctx, grant.Server)
+	if err != nil {
+		return identity.Token{}, err
+	}
+	grant.Demanded = ""
+	request := h.request(grant, before.Demanded, false, false)
 	request.Anew = true
 	token, err := h.acquirer.Token(ctx, request)
 	if err != nil {

@@ -28,6 +28,7 @@ type Grant struct {
 	Resource  string            `json:"resource,omitempty"` // the parameter, where it is sent
 	Confirmed bool              `json:"confirmed"`          // by the person; else the App ID URI is the server's URL
 	Since     time.Time         `json:"since"`
+	Demanded  string            `json:"demanded,omitempty"` // a claims challenge that nobody could be asked about: the next Login answers it
 }
 
 // covers reports whether a grant that the person confirmed allows what another one asks for.
