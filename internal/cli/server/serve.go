@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime/debug"
 
@@ -27,7 +28,7 @@ const (
 type serveFlags struct {
 	addr, adminAddr    string
 	hosts, origins     []string
-	clients            []string
+	clients, proxies   []string
 	auditLog, otlp     string
 	dangerousAuthority bool
 }
@@ -48,6 +49,7 @@ environment, the file named by --env, .env or onbehalf.yaml.`,
 	cmd.Flags().StringVar(&flags.adminAddr, "admin-addr", "127.0.0.1:8001", "where to answer /healthz, /readyz and /metrics; empty for nowhere")
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside MCP_URL's, as load balancers send it")
 	cmd.Flags().StringSliceVar(&flags.origins, "allow-origin", nil, "let web pages of this `ORIGIN` call, such as https://inspector.contoso.com")
+	cmd.Flags().StringSliceVar(&flags.proxies, "trust-proxy", nil, "believe the X-Forwarded-For of reverse proxies in this `NETWORK`, such as 10.0.0.0/8: else all who come through one count as one address")
 	cmd.Flags().StringSliceVar(&flags.clients, "allow-client", nil, "let only clients with this application `ID` call; repeat for several")
 	cmd.Flags().StringVar(&flags.auditLog, "audit-log", "", "append one JSON line for each call to this `FILE`; - for standard output")
 	cmd.Flags().StringVar(&flags.otlp, "otlp", "", "send traces to the OpenTelemetry collector at this `URL`, such as http://localhost:4318")
@@ -69,6 +71,9 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 		return err
 	}
 	config.Server.Hosts, config.Server.Origins = flags.hosts, flags.origins
+	if config.Server.Proxies, err = parseNetworks(flags.proxies); err != nil {
+		return err
+	}
 	for _, client := range flags.clients {
 		id, bad := identity.ParseClientID(client)
 		if bad != nil {
@@ -108,6 +113,22 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	context.AfterFunc(ctx, server.Drain)
 	fmt.Fprintf(sh.Err, "serving %s on %s\n", config.Server.URL, endpoints[0].Listener.Addr())
 	return httprun.Serve(ctx, serve.Grace, endpoints...)
+}
+
+// parseNetworks reads networks such as 10.0.0.0/8, and single addresses.
+func parseNetworks(texts []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if addr, single := netip.ParseAddr(text); single == nil && addr.Zone() == "" {
+			network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, shell.Usage(fmt.Errorf("--trust-proxy %q: want a network such as 10.0.0.0/8, or an address", text))
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
 }
 
 // openAudit opens the audit log, which only its owner can read; nil for none.
