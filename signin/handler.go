@@ -394,6 +394,10 @@ func (h *Handler) Login(ctx context.Context) (identity.Token, error) {
 	request := h.request(grant, before.Demanded, false, false)
 	request.Anew = true
 	token, err := h.acquirer.Token(ctx, request)
+	if refused := (*Refused)(nil); errors.As(err, &refused) && before.Demanded != "" {
+		before.Demanded = "" // the authority cannot or will not meet it: it must not stand in the way of every later sign-in
+		err = errors.Join(err, h.ledger.Remember(ctx, before))
+	}
 	if err != nil {
 		return identity.Token{}, err
 	}

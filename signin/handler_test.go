@@ -519,3 +519,34 @@ func TestServerURL(t *testing.T) {
 		}
 	}
 }
+
+// A server can demand what no sign-in gives. That is tried once, and not at every sign-in from then on.
+func TestADemandThatCannotBeMet(t *testing.T) {
+	s := startMCP(t, "https://login.microsoftonline.com/"+tenant+"/v2.0")
+	scope, err := entra.ParseScope(s.scopes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger := &signin.Notes{}
+	demand := `{"access_token":{"acrs":{"value":"c99"}}}`
+	err = ledger.Remember(t.Context(), signin.Grant{
+		Server: s.URL + "/mcp", Authority: "https://login.microsoftonline.com/", Tenant: tenant, Scopes: []entra.Scope{scope}, Confirmed: true, Demanded: demand,
+	})
+	tenantID, err2 := identity.ParseTenantID(tenant)
+	if err = errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	entraID := &acquirer{answer: func(r signin.Request) (identity.Token, error) {
+		if r.Claims != "" {
+			return identity.Token{}, &signin.Refused{Err: &entra.Error{Code: "access_denied"}}
+		}
+		return identity.Token{Value: identity.NewSecret("token"), Tenant: tenantID, Expires: time.Now().Add(time.Hour)}, nil
+	}}
+	handler := newHandler(t, s, entraID, signin.HandlerConfig{Ledger: ledger})
+	if _, err := handler.Login(t.Context()); err == nil || entraID.requests[0].Claims != demand {
+		t.Errorf("got %v for claims %q, want the refusal of the demand", err, entraID.requests[0].Claims)
+	}
+	if _, err := handler.Login(t.Context()); err != nil {
+		t.Errorf("the next sign-in: %v", err)
+	}
+}
