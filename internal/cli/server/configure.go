@@ -93,13 +93,21 @@ func (r registration) credential() (obo.Credential, error) {
 	}
 }
 
+// permissionFields are the names of the fields that say who may read a document: those of our set-up, and those of
+// Microsoft's documentation. A query key cannot read an index's definition, which tells.
+//
+// https://learn.microsoft.com/azure/search/search-index-access-control-lists-and-rbac-push-api
+func permissionFields() []string {
+	return []string{"oid", "group", "UserIds", "GroupIds", "RbacScope"}
+}
+
 // search says which index is searched, and as which application.
 func (r registration) search() (serve.Search, error) {
 	search := serve.Search{
 		Endpoint:         r.settings.Get("AZURE_SEARCH_ENDPOINT"),
 		Index:            r.settings.Get("AZURE_SEARCH_INDEX"),
 		Key:              identity.NewSecret(r.settings.Get("AZURE_SEARCH_KEY")),
-		PermissionFields: []string{"oid", "group"},
+		PermissionFields: permissionFields(),
 	}
 	if u, err := url.Parse(search.Endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
 		return search, shell.Usage(errors.New("AZURE_SEARCH_ENDPOINT: want https://NAME.search.windows.net"))

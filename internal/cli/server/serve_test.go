@@ -2,10 +2,13 @@ package server
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
 
 func TestParseNetworks(t *testing.T) {
@@ -20,6 +23,20 @@ func TestParseNetworks(t *testing.T) {
 	for _, bad := range []string{"", "*", "ingress.example", "10.0.0.0/33", "10.0.0.0-10.0.0.9", "fe80::1%eth0"} {
 		if got, err := parseNetworks([]string{bad}); err == nil {
 			t.Errorf("%q is read as %v", bad, got)
+		}
+	}
+}
+
+// Whoever may filter by a permission field finds out by trial who else may read a document.
+func TestPermissionFieldsOfMicrosoftsExamples(t *testing.T) {
+	r := registration{settings: shell.SettingsOf(map[string]string{"AZURE_SEARCH_ENDPOINT": "https://contoso.search.windows.net", "AZURE_SEARCH_INDEX": "i", "AZURE_SEARCH_KEY": "k"})}
+	search, err := r.search()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"oid", "group", "UserIds", "GroupIds", "RbacScope"} {
+		if !slices.Contains(search.PermissionFields, name) {
+			t.Errorf("%s may be filtered by", name)
 		}
 	}
 }
