@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/httpguard"
+	"github.com/onbehalf/onbehalf/internal/sealed"
 	"github.com/onbehalf/onbehalf/obo"
 )
 
@@ -62,6 +64,10 @@ type Config struct {
 
 	// Exchanger obtains downstream tokens; package obo makes one. Nil: no tool may name a downstream scope.
 	Exchanger obo.Exchanger
+	// StateSecrets seal what a client carries from one attempt of a call to the next, the first for sealing, all for
+	// opening: give all replicas the same, of at least 32 characters each. None: a random key, so that only this process
+	// knows its own.
+	StateSecrets []identity.Secret
 	// Groups resolves the groups of a person whose token says that they are too many for it. Nil: such a token is
 	// refused, and never read as one without groups.
 	Groups func(ctx context.Context, c *identity.Caller) ([]string, error)
@@ -96,6 +102,8 @@ type Config struct {
 const (
 	defaultTimeout = 60 * time.Second // of one call
 	answerTime     = 15 * time.Second // for reading the request and writing the answer
+
+	minSecret = 32 // characters
 )
 
 // Server is an MCP server whose tools act as the caller. Add tools with [AddTool], then serve [Server.Handler].
@@ -105,6 +113,7 @@ type Server struct {
 	verifier *bearer.Verifier
 	gate     *bearer.ToolGate
 	guard    *httpguard.Guard
+	states   *sealed.Box
 	mcp      *mcp.Server
 	logs     bool     // the server offers log messages, which go out as events: clients ask for them once for all calls
 	tools    sync.Map // names
@@ -143,7 +152,11 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onbehalf: %w", err)
 	}
-	s := &Server{config: config, scope: scope, verifier: verifier, gate: bearer.NewToolGate(verifier), guard: guard}
+	states, err := sealed.New(config.StateSecrets...)
+	if err != nil {
+		return nil, fmt.Errorf("onbehalf: StateSecrets: %w", err)
+	}
+	s := &Server{config: config, scope: scope, verifier: verifier, gate: bearer.NewToolGate(verifier), guard: guard, states: states}
 	options := &mcp.ServerOptions{
 		Logger:       config.Logger,
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}}, // nil would advertise logging, which is deprecated
@@ -179,6 +192,9 @@ func (c *Config) complete() (entra.Scope, error) {
 	c.Logger = or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the default clock
+	}
+	if slices.ContainsFunc(c.StateSecrets, func(s identity.Secret) bool { return len(s.Reveal()) < minSecret }) {
+		wrong = append(wrong, fmt.Errorf("StateSecrets (CACHE_SECRET): want at least %d characters each", minSecret))
 	}
 	scope, err := entra.NewScope(c.AppIDURI, c.Scope)
 	if err != nil {

@@ -131,6 +131,12 @@ func (l listening) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func build(t *testing.T) *house {
 	t.Helper()
+	return buildWith(t, nil)
+}
+
+// buildWith lets a test change how tokens are exchanged; the address of the server is known by then.
+func buildWith(t *testing.T, change func(h *house, c *obo.Config)) *house {
+	t.Helper()
 	h := &house{
 		entra: entratest.Start(t, nil), store: chainstore.New(0), redis: miniredis.RunT(t), audit: &buffer{}, said: &buffer{}, clock: &movable{}, metrics: prometheus.NewRegistry(),
 	}
@@ -147,22 +153,26 @@ func build(t *testing.T) *house {
 		t.Fatal(err, errCloud)
 	}
 	t.Cleanup(func() { _ = shared.Close() })
-	exchanger, err := obo.New(obo.Config{
-		Cloud: cloud, Tenant: tenant, Client: client, Credential: obo.Secret(h.entra.Secret(h.entra.API)), HTTPClient: wire, Logger: logger, Shared: shared, Now: h.clock.Now,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = exchanger.Close() })
 	listener := httptest.NewUnstartedServer(nil)
 	h.url = "http://" + listener.Listener.Addr().String() + "/mcp"
 	public, err := url.Parse(h.url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	exchange := obo.Config{
+		Cloud: cloud, Tenant: tenant, Client: client, Credential: obo.Secret(h.entra.Secret(h.entra.API)), HTTPClient: wire, Logger: logger, Shared: shared, Now: h.clock.Now,
+	}
+	if change != nil {
+		change(h, &exchange)
+	}
+	exchanger, err := obo.New(exchange)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = exchanger.Close() })
 	h.server, err = onbehalf.New(onbehalf.Config{
 		URL: public, Cloud: cloud, Tenants: []identity.TenantID{tenant}, Client: client, Exchanger: exchanger, HTTPClient: wire, Logger: logger,
-		Recorders: []chain.Recorder{h.store, chainstore.NewAudit(logger), metrics},
+		Recorders: []chain.Recorder{h.store, chainstore.NewAudit(logger), metrics}, Now: h.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -78,14 +78,19 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 		ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 		defer cancel()
 		start := s.config.Now()
-		err = s.spend(ctx, caller, downstream, func(token identity.Token) (failure error) {
-			out, failure = handle(ctx, caller, token, in)
-			return failure
-		})
+		if err = s.resume(req, caller, downstream); err == nil {
+			err = s.spend(ctx, caller, downstream, func(token identity.Token) (failure error) {
+				out, failure = handle(ctx, caller, token, in)
+				return failure
+			})
+		}
 		chain.Add(ctx, chain.Hop{
 			Station: chain.Tool, Decision: decisionOf(err), Name: tool.Name, Subject: caller.Object.String(),
 			Tenant: caller.Tenant.String(), Start: start, Took: s.config.Now().Sub(start),
 		})
+		if question := s.ask(ctx, req, caller, err); question != nil {
+			return question, out, nil
+		}
 		return nil, out, err
 	})
 	return nil

@@ -129,6 +129,15 @@ func (ca *cache) putRefusal(key digest, c *identity.Caller, refusal *Refusal, un
 	ca.insert(entry{key: key, refusal: refusal, until: until}, c, now)
 }
 
+// forgetRefusal drops what putRefusal remembered. A token stays.
+func (ca *cache) forgetRefusal(key digest) {
+	ca.mu.Lock()
+	defer ca.mu.Unlock()
+	if e, ok := ca.entries[key]; ok && e.refusal != nil {
+		ca.remove(e)
+	}
+}
+
 func (ca *cache) insert(e entry, c *identity.Caller, now time.Time) {
 	if !now.Before(e.until) {
 		return

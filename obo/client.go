@@ -75,6 +75,16 @@ func (cl *Client) Exchange(ctx context.Context, c *identity.Caller, s entra.Scop
 	return got.token, nil
 }
 
+// Forget drops the refusal that is remembered for the caller and the scope, for a person who says that she has done what
+// it asked for. The next call asks Entra, within the person's budget.
+func (cl *Client) Forget(c *identity.Caller, s entra.Scope) {
+	if c == nil {
+		return
+	}
+	w := wish{caller: c, scope: s, assertion: assertionDigest(c), cae: c.CP1}
+	cl.cache.forgetRefusal(w.key(cl.client))
+}
+
 // Close ends the exchanges under way, waits for them and forgets all tokens.
 func (cl *Client) Close() error {
 	cl.mu.Lock()

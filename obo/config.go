@@ -25,8 +25,8 @@ type Config struct {
 	Logger     *slog.Logger     // default: none
 	Shared     SharedCache      // a cache that other replicas share; default: none
 
-	// ConsentRedirect is an address registered for this application, where a browser lands after consent. Without it a
-	// person gets no consent link of her own, only the administrator's.
+	// ConsentRedirect is an address registered for this application, where a browser lands after consent or sign-in.
+	// Without it a person gets no link of her own, only the administrator's for consent.
 	ConsentRedirect string
 
 	MaxEntries      int           // tokens kept, of all people; default 50,000

@@ -83,6 +83,7 @@ func (cl *Client) refusalOf(answer *entra.Error, c *identity.Caller, s entra.Sco
 	switch r.Kind {
 	case entra.InteractionRequired: // for any other kind, signing in with the claims would end in the same refusal
 		r.Claims = answer.Claims
+		r.SignInURL = cl.signInLink(c, s, r.Claims)
 	case entra.AssertionExpired:
 		r.Claims = newer(cl.now())
 	case entra.ConsentRequired:
@@ -112,10 +113,30 @@ func (cl *Client) consentLinks(c *identity.Caller, s entra.Scope) (person, admin
 	}
 	query := url.Values{"client_id": {cl.client.String()}, "redirect_uri": {cl.consentRedirect}, "scope": {s.String()}}
 	admin = tenant + "/v2.0/adminconsent?" + query.Encode()
-	query.Set("response_type", "code")
-	query.Set("prompt", "consent")
+	return cl.authorizeLink(c, s, "prompt", "consent"), admin
+}
+
+// signInLink returns where a browser asks the person for what the claims demand, or "" without a challenge or without a
+// registered redirect address.
+//
+// https://learn.microsoft.com/entra/identity-platform/claims-challenge
+func (cl *Client) signInLink(c *identity.Caller, s entra.Scope, claims string) string {
+	if claims == "" || cl.consentRedirect == "" {
+		return ""
+	}
+	return cl.authorizeLink(c, s, "claims", claims)
+}
+
+// authorizeLink is a sign-in of the person to this application, at our authority, with one more parameter. It has no
+// state and no PKCE because nobody redeems the code: what the person does at Entra is all that it is for.
+//
+// https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#request-an-authorization-code
+func (cl *Client) authorizeLink(c *identity.Caller, s entra.Scope, name, value string) string {
+	query := url.Values{
+		"client_id": {cl.client.String()}, "redirect_uri": {cl.consentRedirect}, "scope": {s.String()}, "response_type": {"code"}, name: {value},
+	}
 	if c.UPN != "" {
 		query.Set("login_hint", c.UPN)
 	}
-	return tenant + "/oauth2/v2.0/authorize?" + query.Encode(), admin
+	return cl.cloud.Authority + c.Tenant.String() + "/oauth2/v2.0/authorize?" + query.Encode()
 }

@@ -19,6 +19,7 @@ type Refusal struct {
 
 	Claims          string        // a claims challenge for the person's client: JSON, verbatim; "" for none
 	ConsentURL      string        // where the person can consent, for entra.ConsentRequired
+	SignInURL       string        // where a browser asks the person for what the claims demand, for entra.InteractionRequired
 	AdminConsentURL string        // where an administrator can consent for everybody
 	RetryAfter      time.Duration // how long to wait, for entra.Throttled and entra.Unavailable; 0 when nobody knows
 

@@ -133,6 +133,7 @@ func contosoAPI() *Application {
 			{Name: "idtyp", AdditionalProperties: []string{"include_user_token"}}, {Name: "xms_cc"}, {Name: "acrs"},
 		}},
 		GroupMembershipClaims: new("SecurityGroup"),
+		Web:                   Web{RedirectURIs: []string{"http://localhost/auth/done"}},
 		PasswordCredentials:   []PasswordCredential{newPassword()},
 	}
 }

@@ -161,7 +161,8 @@ func (d *demo) startServer() (*serve.Server, error) {
 			Endpoint: d.settings["AZURE_SEARCH_ENDPOINT"], Index: d.settings["AZURE_SEARCH_INDEX"],
 			Key: identity.NewSecret(d.settings["AZURE_SEARCH_KEY"]), PermissionFields: []string{"oid", "group"},
 		},
-		EntraClient: d.client, SearchClient: d.client,
+		ConsentRedirect: serve.LocalRedirect(d.mcpURL),
+		EntraClient:     d.client, SearchClient: d.client,
 	})
 }
 

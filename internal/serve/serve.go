@@ -34,6 +34,10 @@ type Config struct {
 	Credential obo.Credential // of the API's registration, for the exchange
 	Search     Search
 
+	// ConsentRedirect is an address that is registered for the API, as a web redirect, where a browser lands after consent
+	// or sign-in. Where it is on the server's own origin, the server answers there. "": people get no link of their own.
+	ConsentRedirect string
+
 	// Shared is a cache of exchanged tokens that other replicas share; nil: none. Who made it closes it, after the server.
 	Shared obo.SharedCache
 
@@ -58,6 +62,7 @@ type Search struct {
 // Server is the assembled server.
 type Server struct {
 	mcp       *onbehalf.Server
+	landing   string // the path of the page after consent; "": elsewhere, or none
 	exchanger *obo.Client
 	calls     *chainstore.Store
 	spans     *chainstore.Spans // nil without a collector
@@ -87,6 +92,8 @@ func New(config Config) (*Server, error) {
 		Shared:     config.Shared,
 		Now:        config.Server.Now,
 		Logger:     logger,
+
+		ConsentRedirect: config.ConsentRedirect,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
@@ -103,6 +110,9 @@ func New(config Config) (*Server, error) {
 	}
 	config.Server.HTTPClient = config.EntraClient
 	if s.mcp, err = onbehalf.New(config.Server); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if s.landing, err = landingPath(config.ConsentRedirect, config.Server.URL); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.addTools(config, logger); err != nil {
@@ -155,13 +165,17 @@ func (s *Server) addTools(config Config, logger *slog.Logger) error {
 // Grace is how long calls in flight may take to finish when the server is told to stop.
 const Grace = 1500 * time.Millisecond
 
-// Handler serves the MCP endpoint, the metadata beside it, and the caller's own calls at /api/chain.
+// Handler serves the MCP endpoint, the metadata beside it, the caller's own calls at /api/chain, and the page where
+// browsers land after consent.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.mcp.Handler())
 	calls := s.mcp.Protect(chainstore.Handler(s.calls, onbehalf.CallerFrom))
 	mux.Handle("/api/chain", calls)
 	mux.Handle("/api/chain/", calls)
+	if s.landing != "" {
+		mux.HandleFunc("GET "+s.landing, land)
+	}
 	return mux
 }
 

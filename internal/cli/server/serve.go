@@ -12,10 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/httprun"
 	"github.com/onbehalf/onbehalf/internal/serve"
+	"github.com/onbehalf/onbehalf/obo/rediscache"
 )
 
 // Memory: the SDK's decoder allocates much for a moment, so that a small heap collects garbage every few requests.
@@ -30,6 +32,7 @@ type serveFlags struct {
 	hosts, origins     []string
 	clients, proxies   []string
 	auditLog, otlp     string
+	consentRedirect    string
 	dangerousAuthority bool
 }
 
@@ -53,6 +56,8 @@ environment, the file named by --env, .env or onbehalf.yaml.`,
 	cmd.Flags().StringSliceVar(&flags.clients, "allow-client", nil, "let only clients with this application `ID` call; repeat for several")
 	cmd.Flags().StringVar(&flags.auditLog, "audit-log", "", "append one JSON line for each call to this `FILE`; - for standard output")
 	cmd.Flags().StringVar(&flags.otlp, "otlp", "", "send traces to the OpenTelemetry collector at this `URL`, such as http://localhost:4318")
+	cmd.Flags().StringVar(&flags.consentRedirect, "consent-redirect", "",
+		"give people links to consent by themselves, which end at this `URL`: a web redirect URI of the API's registration")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
 	return cmd
 }
@@ -70,18 +75,9 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	if err != nil {
 		return err
 	}
-	config.Server.Hosts, config.Server.Origins = flags.hosts, flags.origins
-	if config.Server.Proxies, err = parseNetworks(flags.proxies); err != nil {
+	if err = flags.apply(&config, settings); err != nil {
 		return err
 	}
-	for _, client := range flags.clients {
-		id, bad := identity.ParseClientID(client)
-		if bad != nil {
-			return shell.Usage(fmt.Errorf("--allow-client %q: %w", client, bad))
-		}
-		config.Server.Clients = append(config.Server.Clients, id)
-	}
-	config.Traces = flags.otlp
 	audit, err := openAudit(sh, flags.auditLog)
 	if err != nil {
 		return err
@@ -129,6 +125,29 @@ func parseNetworks(texts []string) ([]netip.Prefix, error) {
 		networks = append(networks, network.Masked())
 	}
 	return networks, nil
+}
+
+// apply puts what flags say, and what only serving needs, into the configuration.
+func (f *serveFlags) apply(config *serve.Config, settings *shell.Settings) error {
+	config.Server.Hosts, config.Server.Origins = f.hosts, f.origins
+	var err error
+	if config.Server.Proxies, err = parseNetworks(f.proxies); err != nil {
+		return err
+	}
+	for _, client := range f.clients {
+		id, bad := identity.ParseClientID(client)
+		if bad != nil {
+			return shell.Usage(fmt.Errorf("--allow-client %q: %w", client, bad))
+		}
+		config.Server.Clients = append(config.Server.Clients, id)
+	}
+	config.Traces = f.otlp
+	config.Server.StateSecrets = rediscache.ParseSecrets(identity.NewSecret(settings.Get("CACHE_SECRET")))
+	config.ConsentRedirect = f.consentRedirect
+	if _, notMicrosoft := entra.CloudOf(config.Server.Cloud.Authority); f.consentRedirect == "" && notMicrosoft != nil && settings.Get("ONBEHALF_LOCAL") == "1" {
+		config.ConsentRedirect = serve.LocalRedirect(config.Server.URL)
+	}
+	return nil
 }
 
 // openAudit opens the audit log, which only its owner can read; nil for none.
