@@ -91,7 +91,7 @@ func (e Endpoint) server() *http.Server {
 		ReadTimeout:       readAll,
 		IdleTimeout:       idle,
 		MaxHeaderBytes:    64 << 10,
-		TLSConfig:         e.TLS,
+		TLSConfig:         e.TLS.Clone(), // the server changes it; nil stays nil
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	if e.Logger != nil {
