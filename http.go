@@ -75,9 +75,30 @@ func (s *Server) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, call := chain.Begin(r.Context())
 		w.Header().Set(ChainHeader, call.ID())
-		next.ServeHTTP(w, r.WithContext(ctx))
+		seen := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(seen, r.WithContext(ctx))
+		if hops, _ := call.Hops(); len(hops) == 0 || seen.status == http.StatusTooManyRequests {
+			return // turned away at the door: a stranger must not be able to fill the audit log
+		}
 		for _, recorder := range s.config.Recorders {
 			recorder.Record(ctx, call)
 		}
 	})
 }
+
+// statusWriter remembers how a request was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets [http.ResponseController] reach what is below.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

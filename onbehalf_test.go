@@ -276,6 +276,16 @@ func TestToolsThatAskForMore(t *testing.T) {
 	}
 }
 
+func TestAStrangerCannotFillTheRecords(t *testing.T) {
+	s := start(t, func(*onbehalf.Server) error { return nil })
+	for range 1000 {
+		s.post(t, identity.NewSecret("nonsense"), "2025-11-25", "tools/list", map[string]any{})
+	}
+	if n := len(s.calls.all); n > 500 {
+		t.Errorf("%d of 1000 refused requests were recorded", n)
+	}
+}
+
 // post sends one request as a client of a protocol version does.
 func (s *stack) post(t *testing.T, token identity.Secret, version, method string, params map[string]any) (status int, header http.Header) {
 	t.Helper()
