@@ -146,19 +146,19 @@ func (c *commit) change(key string, doc *document) {
 // merge puts the given fields over those of the document that is there. Collections are replaced as a whole, complex
 // values member by member.
 func (c *commit) merge(a *prepared) (*document, error) {
-	var parts [][]byte
+	var r record
 	var err error
 	if doc := c.staged[a.key]; doc != nil {
-		parts, err = decodeStored(doc.stored)
+		r.parts, err = decodeStored(doc.stored, nil)
 	} else {
 		doc, _ := c.state.find(a.key)
-		parts, _, err = c.state.stored(doc, nil)
+		err = c.state.stored(doc, &r)
 	}
 	if err != nil {
 		return nil, err
 	}
 	members := map[string]json.RawMessage{}
-	for i, part := range parts {
+	for i, part := range r.parts {
 		members[c.state.slots[i]] = part
 	}
 	if err := mergeMembers(c.state.schema.Fields, members, a.members); err != nil {

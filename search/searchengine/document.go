@@ -285,8 +285,8 @@ func encodeStored(parts [][]byte) []byte {
 	return out
 }
 
-// decodeStored undoes encodeStored.
-func decodeStored(stored []byte) ([][]byte, error) {
+// decodeStored undoes encodeStored. The memory of parts is used again.
+func decodeStored(stored []byte, parts [][]byte) ([][]byte, error) {
 	n, size := binary.Uvarint(stored)
 	if size <= 0 || n > uint64(len(stored)) {
 		return nil, errDamaged
@@ -300,14 +300,14 @@ func decodeStored(stored []byte) ([][]byte, error) {
 		}
 		rest = rest[size:]
 	}
-	parts := make([][]byte, n)
-	for i := range parts {
+	parts = slices.Grow(parts[:0], int(n)) //nolint:gosec // at most as many as there are bytes
+	for range n {
 		length, size := binary.Uvarint(lengths)
 		if length > uint64(len(rest)) {
 			return nil, errDamaged
 		}
 		lengths = lengths[size:]
-		parts[i], rest = rest[:length:length], rest[length:]
+		parts, rest = append(parts, rest[:length:length]), rest[length:]
 	}
 	if len(rest) > 0 {
 		return nil, errDamaged

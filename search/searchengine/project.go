@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/schema"
 )
@@ -56,16 +55,9 @@ func projectField(f *schema.Field, selected []string) (projected, bool) {
 	return item, len(item.inner) > 0
 }
 
-// apply makes the document.
-func (p projection) apply(parts [][]byte) (search.Document, error) {
-	size := 2
-	for i := range p {
-		size += len(p[i].prefix) + 1 + len(p[i].absent)
-		if p[i].slot < len(parts) {
-			size += len(parts[p[i].slot])
-		}
-	}
-	out := append(make([]byte, 0, size), '{')
+// append makes the document at the end of out.
+func (p projection) append(out []byte, parts [][]byte) ([]byte, error) {
+	out = append(out, '{')
 	for i := range p {
 		if i > 0 {
 			out = append(out, ',')

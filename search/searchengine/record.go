@@ -90,7 +90,7 @@ func (s *state) replay(record []byte, at int64) error {
 
 // reread makes a stored document ready again.
 func (l *layout) reread(key string, stored []byte) (*document, error) {
-	parts, err := decodeStored(stored)
+	parts, err := decodeStored(stored, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ func FuzzRecord(f *testing.F) {
 			if !bytes.Equal(record[at:at+int64(len(stored))], stored) {
 				t.Errorf("the document of %q does not lie at %d", key, at)
 			}
-			if parts, err := decodeStored(stored); err == nil {
-				if got, err := decodeStored(encodeStored(parts)); err != nil || len(got) != len(parts) {
+			if parts, err := decodeStored(stored, nil); err == nil {
+				if got, err := decodeStored(encodeStored(parts), nil); err != nil || len(got) != len(parts) {
 					t.Errorf("%q: %v", stored, err)
 				}
 			}

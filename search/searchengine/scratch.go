@@ -2,6 +2,7 @@ package searchengine
 
 import (
 	"context"
+	"math/bits"
 	"sync"
 
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
@@ -12,8 +13,13 @@ type scratch struct {
 	sets   []bitset.Set
 	used   int
 	scores []float64 // all zero between queries
-	buf    []byte    // of one stored document
+	record record    // one stored document
+	out    []byte    // the documents of a page, one after the other
+	ends   []int     // of each of them in out
 }
+
+// maxKept bounds the memory for documents that is kept from one query to the next.
+const maxKept = 4 << 20
 
 func newRun(ctx context.Context, s *state, p *plan) *run {
 	sc, _ := s.scratches.Get().(*scratch)
@@ -60,12 +66,18 @@ func (r *run) release() {
 	case r.spilled:
 		clear(r.scores)
 	case r.scores != nil:
-		for doc := range r.within.All() {
-			r.scores[doc] = 0
+		for i, w := range r.within {
+			for ; w != 0; w &= w - 1 {
+				r.scores[i<<6+bits.TrailingZeros64(w)] = 0
+			}
 		}
 	}
-	r.scratch.used = 0
-	r.scratches.Put(r.scratch)
+	sc := r.scratch
+	sc.used = 0
+	if cap(sc.out)+cap(sc.record.buf) > maxKept {
+		sc.out, sc.record = nil, record{}
+	}
+	r.scratches.Put(sc)
 }
 
 type scratches = sync.Pool

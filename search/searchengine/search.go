@@ -193,12 +193,8 @@ func (r *run) answer() (*search.Result, error) {
 	if err = r.markTerms(); err != nil {
 		return nil, err
 	}
-	docs := r.page(count)
-	result.Hits = make([]search.Hit, len(docs))
-	for i, doc := range docs {
-		if result.Hits[i], err = r.hit(doc); err != nil {
-			return nil, err
-		}
+	if result.Hits, err = r.hits(r.page(count)); err != nil {
+		return nil, err
 	}
 	if r.next != nil && count > r.next.Skip {
 		if r.next.Skip > maxSkip {
@@ -209,22 +205,42 @@ func (r *run) answer() (*search.Result, error) {
 	return result, nil
 }
 
-// hit reads one document of the page.
-func (r *run) hit(doc uint32) (search.Hit, error) {
-	h := search.Hit{Score: 1}
+// hits reads the documents of the page. They are put together in the scratch memory first, so that all of them lie in one
+// piece of memory of the right size.
+func (r *run) hits(docs []uint32) ([]search.Hit, error) {
+	hits := make([]search.Hit, len(docs))
+	sc := r.scratch
+	sc.out, sc.ends = sc.out[:0], sc.ends[:0]
+	for i, doc := range docs {
+		if err := r.hit(doc, &hits[i]); err != nil {
+			return nil, err
+		}
+		sc.ends = append(sc.ends, len(sc.out))
+	}
+	from, page := 0, append([]byte(nil), sc.out...)
+	for i, end := range sc.ends {
+		hits[i].Document = page[from:end:end]
+		from = end
+	}
+	return hits, nil
+}
+
+// hit reads one document of the page, and appends what is shown of it to the scratch memory.
+func (r *run) hit(doc uint32, h *search.Hit) error {
+	h.Score = 1
 	if r.scored {
 		h.Score = float64(float32(r.scores[doc]))
 	}
-	parts, buf, err := r.stored(doc, r.scratch.buf)
-	r.scratch.buf = buf
+	sc := r.scratch
+	err := r.stored(doc, &sc.record)
 	if err != nil {
-		return h, err
+		return err
 	}
-	if h.Highlights, err = r.highlight(parts); err != nil {
-		return h, err
+	if h.Highlights, err = r.highlight(sc.record.parts); err != nil {
+		return err
 	}
-	h.Document, err = r.fill.apply(parts)
-	return h, err
+	sc.out, err = r.fill.append(sc.out, sc.record.parts)
+	return err
 }
 
 // lookup answers for one key. A document that the caller may not see is as absent as one that does not exist.
@@ -249,9 +265,9 @@ func (x *index) lookup(ctx context.Context, u search.User, key string, fields []
 	if !ok || !s.mayView(who, doc) {
 		return nil, &search.Error{Status: http.StatusNotFound, Message: fmt.Sprintf("No document with the key '%s' was found.", key)}
 	}
-	parts, _, err := s.stored(doc, nil)
-	if err != nil {
+	var r record
+	if err = s.stored(doc, &r); err != nil {
 		return nil, err
 	}
-	return s.project(selected).apply(parts)
+	return s.project(selected).append(nil, r.parts)
 }

@@ -106,14 +106,20 @@ func (s *state) remove(key string) {
 	s.liveCount--
 }
 
-// stored reads a document from the log: the JSON of its fields by slot. It is valid until buf is used again, which is
-// returned as large as it had to be.
-func (s *state) stored(doc uint32, buf []byte) (parts [][]byte, used []byte, err error) {
+// record is a stored document: the JSON of its fields by slot. It may be used again for another document, which changes
+// what parts hold.
+type record struct {
+	buf   []byte
+	parts [][]byte
+}
+
+// stored reads a document from the log.
+func (s *state) stored(doc uint32, to *record) (err error) {
 	size := int(s.sizes[doc])
-	buf = slices.Grow(buf[:0], size)[:size]
-	if err = s.log.ReadAt(buf, s.offsets[doc]); err != nil {
-		return nil, buf, err
+	to.buf = slices.Grow(to.buf[:0], size)[:size]
+	if err = s.log.ReadAt(to.buf, s.offsets[doc]); err != nil {
+		return err
 	}
-	parts, err = decodeStored(buf)
-	return parts, buf, err
+	to.parts, err = decodeStored(to.buf, to.parts)
+	return err
 }
