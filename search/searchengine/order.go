@@ -3,8 +3,6 @@ package searchengine
 import (
 	"cmp"
 	"maps"
-	"math"
-	"math/bits"
 	"slices"
 	"sync"
 
@@ -146,39 +144,6 @@ func smallest(set bitset.Set, n int, order compare) []uint32 {
 		case order(doc, heap[0]) < 0:
 			heap[0] = doc
 			sink(heap, 0, order)
-		}
-	}
-	slices.SortFunc(heap, order)
-	return heap
-}
-
-// best returns the first n documents by score, then by key: what [smallest] would, without asking the comparison about
-// most of the documents.
-func (r *run) best(n int) []uint32 {
-	order := r.comparison()
-	heap := make([]uint32, 0, n)
-	least := float32(math.Inf(-1)) // what it takes to get in
-	for i, w := range r.within {
-		for ; w != 0; w &= w - 1 {
-			doc := uint32(i<<6 + bits.TrailingZeros64(w)) //nolint:gosec // a number of a document
-			score := float32(r.scores[doc])
-			switch {
-			case score < least:
-				continue
-			case len(heap) < n:
-				if heap = append(heap, doc); len(heap) < n {
-					continue
-				}
-				for k := n/2 - 1; k >= 0; k-- {
-					sink(heap, k, order)
-				}
-			case score == least && order(doc, heap[0]) > 0:
-				continue
-			default:
-				heap[0] = doc
-				sink(heap, 0, order)
-			}
-			least = float32(r.scores[heap[0]])
 		}
 	}
 	slices.SortFunc(heap, order)

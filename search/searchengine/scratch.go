@@ -16,6 +16,7 @@ type scratch struct {
 	record record    // one stored document
 	out    []byte    // the documents of a page, one after the other
 	ends   []int     // of each of them in out
+	places []place   // of the best documents
 }
 
 // maxKept bounds the memory for documents that is kept from one query to the next.
