@@ -45,7 +45,7 @@ func (r *run) phraseNode(field int, q *lucene.Phrase, boost float64) node {
 	case missing:
 		return noneNode{}
 	case len(p.Postings) == 1:
-		return r.termNode(field, last, boost)
+		return r.termNode(field, last, 1, boost)
 	}
 	formula := inverted.BM25{K1: r.schema.K1, B: r.schema.B}
 	return &phraseNode{p, p.Weight(formula, r.liveOrNil(), boost), r.norms(field)}

@@ -2,6 +2,7 @@ package searchengine_test
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -138,6 +139,47 @@ func TestScores(t *testing.T) {
 	}
 	if len(r.Hits) != len(want) {
 		t.Errorf("%d hits; want %d", len(r.Hits), len(want))
+	}
+}
+
+// A text without blanks may be cut into tens of thousands of terms. Equal ones are looked for once, and count as often as
+// they are there.
+func TestRepeatedTerms(t *testing.T) {
+	e := open(t, searchengine.Config{})
+	define(t, e, textIndex)
+	upload(t, e, "docs", `{"id":"a","text":"fox and dog"}`, `{"id":"b","text":"dog fox dog"}`, `{"id":"c","text":"dog"}`, `{"id":"d","text":"bird"}`)
+	x, u := e.Index("docs"), person(t, u1)
+	scores := func(text, mode string) map[string]float64 {
+		r, err := x.Search(t.Context(), u, &search.Query{Search: text, SearchMode: mode, SearchFields: []string{"text"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]float64{}
+		for i, key := range strings.Fields(keysOf(t, r)) {
+			out[key] = r.Hits[i].Score
+		}
+		return out
+	}
+	for _, tt := range []struct{ joined, apart, mode string }{
+		{"fox-fox-fox", "fox fox fox", "any"},
+		{"fox-dog-fox", "fox dog fox", "any"},
+		{"fox-dog-fox", "fox dog fox", "all"},
+		{"fox-dog-fox bird", "fox dog fox bird", "any"},
+	} {
+		got, want := scores(tt.joined, tt.mode), scores(tt.apart, tt.mode)
+		if !maps.Equal(got, want) || len(got) == 0 {
+			t.Errorf("%s (%s): got %v; want %v as of %s", tt.joined, tt.mode, got, want, tt.apart)
+		}
+	}
+	long := &search.Query{Search: strings.Repeat(strings.Repeat("dog-", 8000)+" ", 3)}
+	allocations := testing.AllocsPerRun(1, func() {
+		r, err := x.Search(t.Context(), u, long)
+		if err != nil || keysOf(t, r) != "c b a" {
+			t.Errorf("got %q, %v; want c b a", keysOf(t, r), err)
+		}
+	})
+	if allocations > 2000 {
+		t.Errorf("%.0f allocations for one term that is there 24,000 times", allocations)
 	}
 }
 

@@ -1,6 +1,7 @@
 package searchengine
 
 import (
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/analysis"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/inverted"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/lucene"
@@ -65,9 +66,9 @@ func (r *run) compileTerm(q *lucene.Term, fields []int, boost float64) (node, er
 	}
 	var any boolNode
 	for _, field := range fields {
-		var tokens []node
-		for _, t := range r.searchable[field].ofQuery.Append(nil, q.Text) {
-			tokens = append(tokens, r.termNode(field, t.Term, boost))
+		tokens, err := r.termNodes(field, r.searchable[field].ofQuery.Append(nil, q.Text), boost)
+		if err != nil {
+			return nil, err
 		}
 		if q.AllTokens && len(tokens) > 1 {
 			tokens = []node{&boolNode{must: tokens}}
@@ -89,14 +90,37 @@ func (r *run) fieldsOf(own string, fields []int) ([]int, error) {
 	return []int{n}, err
 }
 
-func (r *run) termNode(field int, term string, boost float64) node {
+// termNodes makes one node of each different token, which counts as often as the token is there: a text without blanks,
+// such as a-a-a-…, may be cut into very many.
+func (r *run) termNodes(field int, tokens []analysis.Token, boost float64) ([]node, error) {
+	times := make(map[string]int, len(tokens))
+	for i := range tokens {
+		times[tokens[i].Term]++
+	}
+	nodes := make([]node, 0, len(times))
+	for i := range tokens {
+		term := tokens[i].Term
+		if times[term] == 0 {
+			continue // made already
+		}
+		if err := r.ctx.Err(); err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, r.termNode(field, term, times[term], boost))
+		times[term] = 0
+	}
+	return nodes, nil
+}
+
+// termNode makes a term ready that the query names so many times.
+func (r *run) termNode(field int, term string, times int, boost float64) node {
 	f := r.fields[field]
 	p := f.Posting(term)
 	if p == nil {
 		return noneNode{}
 	}
 	formula := inverted.BM25{K1: r.schema.K1, B: r.schema.B}
-	return &termNode{f, p, formula.Weight(f, p.LiveDocs(r.liveOrNil()), boost), r.norms(field)}
+	return &termNode{f, p, float64(times), formula.Weight(f, p.LiveDocs(r.liveOrNil()), boost), r.norms(field)}
 }
 
 // norms are worked out once for each field and query.
@@ -136,6 +160,7 @@ func (noneNode) run(*run, bitset.Set, bitset.Set, []float64) {}
 type termNode struct {
 	field   *inverted.Field
 	posting *inverted.Posting
+	times   float64
 	weight  float32
 	norms   *[256]float32
 }
@@ -145,20 +170,15 @@ func (n *termNode) run(_ *run, within, matched bitset.Set, scores []float64) {
 		n.posting.Match(within, matched)
 		return
 	}
-	n.field.Score(n.posting, n.weight, n.norms, within, matched, scores)
+	n.field.Score(n.posting, n.times, n.weight, n.norms, within, matched, scores)
 }
 
 // boolNode combines others as Lucene's BooleanQuery does.
 type boolNode struct{ must, should, not []node }
 
 func (n *boolNode) run(r *run, within, matched bitset.Set, scores []float64) {
-	if r.ctx.Err() != nil {
-		return // whoever asked has gone; answer says so
-	}
 	if len(n.must)+len(n.not) == 0 {
-		for _, c := range n.should {
-			c.run(r, within, matched, scores)
-		}
+		r.each(n.should, within, matched, scores)
 		return
 	}
 	defer r.giveBack(r.scratch.used)
@@ -166,6 +186,9 @@ func (n *boolNode) run(r *run, within, matched bitset.Set, scores []float64) {
 	left, some := r.set(), r.set()
 	copy(left, within)
 	for _, c := range n.must {
+		if r.ctx.Err() != nil {
+			return
+		}
 		clear(some)
 		c.run(r, left, some, nil)
 		copy(left, some)
@@ -177,9 +200,7 @@ func (n *boolNode) run(r *run, within, matched bitset.Set, scores []float64) {
 	}
 	if len(n.must) == 0 {
 		clear(some)
-		for _, c := range n.should {
-			c.run(r, left, some, nil)
-		}
+		r.each(n.should, left, some, nil)
 		copy(left, some)
 	}
 	matched.Or(left)
@@ -187,10 +208,16 @@ func (n *boolNode) run(r *run, within, matched bitset.Set, scores []float64) {
 		return
 	}
 	ignored := some
-	for _, c := range n.must {
-		c.run(r, left, ignored, scores)
-	}
-	for _, c := range n.should {
-		c.run(r, left, ignored, scores)
+	r.each(n.must, left, ignored, scores)
+	r.each(n.should, left, ignored, scores)
+}
+
+// each runs nodes one after the other, unless whoever asked has gone: answer says so.
+func (r *run) each(nodes []node, within, matched bitset.Set, scores []float64) {
+	for _, n := range nodes {
+		if r.ctx.Err() != nil {
+			return
+		}
+		n.run(r, within, matched, scores)
 	}
 }

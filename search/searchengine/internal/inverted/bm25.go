@@ -39,8 +39,9 @@ func (r BM25) Norms(f *Field) *[256]float32 {
 	return &norms
 }
 
-// Score adds the score of a term to the documents of the posting that are among within, and puts them into matched.
-func (f *Field) Score(p *Posting, weight float32, norms *[256]float32, within, matched bitset.Set, scores []float64) {
+// Score adds the score of a term, so many times, to the documents of the posting that are among within, and puts them into
+// matched.
+func (f *Field) Score(p *Posting, times float64, weight float32, norms *[256]float32, within, matched bitset.Set, scores []float64) {
 	for i, doc := range p.Docs {
 		if within[doc>>6]>>(doc&63)&1 == 0 {
 			continue
@@ -50,7 +51,7 @@ func (f *Field) Score(p *Posting, weight float32, norms *[256]float32, within, m
 			tf = float32(p.Freq(i))
 		}
 		matched[doc>>6] |= 1 << (doc & 63)
-		scores[doc] += float64(weight * tf / (tf + norms[f.Norms[doc]]))
+		scores[doc] += times * float64(weight*tf/(tf+norms[f.Norms[doc]]))
 	}
 }
 
