@@ -45,7 +45,7 @@ SEARCH_ADMIN_KEY. A line that does not parse stops it before anything is uploade
 }
 
 func (a *app) runIndexPush(ctx context.Context, path string, skipBad bool) error {
-	settings, err := a.Settings(true)
+	settings, err := a.Settings(false) // an admin key must not go where a file in a cloned repository says
 	if err != nil {
 		return err
 	}

@@ -2,20 +2,15 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
 
@@ -166,50 +161,4 @@ func (p *progress) end() {
 	if p != nil && p.bar != nil {
 		_ = p.bar.Finish() // as above
 	}
-}
-
-// maxChain bounds the answer that holds a chain.
-const maxChain = 1 << 20
-
-// printChain asks the server for the hops of the call that has just ended.
-func (o *callOptions) printChain(ctx context.Context, s *signer) error {
-	id := s.watch.chainID()
-	if id == "" {
-		return errors.New("the server names none")
-	}
-	token, ok := s.handler.Token()
-	if !ok {
-		return errors.New("no token to ask with")
-	}
-	address := *s.server
-	address.Path = "/api/chain/" + url.PathEscape(id)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+token.Value.Reveal())
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("HTTP %d", resp.StatusCode)
-	}
-	text, err := limited(resp.Body, maxChain)
-	if err != nil {
-		return err
-	}
-	var call struct {
-		Hops []chain.Hop `json:"hops"`
-	}
-	if err := json.Unmarshal(text, &call); err != nil {
-		return errors.New("the answer is not a chain")
-	}
-	rows := make([][]string, len(call.Hops))
-	for i, hop := range call.Hops {
-		rows[i] = []string{string(hop.Station), string(hop.Decision), hop.Name, hop.Subject, hop.Audience, hop.Reason, hop.Took.Round(time.Microsecond).String()}
-	}
-	o.tty.tableTo(o.sh.Err, []string{"station", "decision", "name", "person", "audience", "reason", "took"}, rows)
-	return nil
 }

@@ -27,7 +27,7 @@ import (
 // Commands returns the commands.
 func Commands(sh *shell.Shell) []*cobra.Command {
 	return []*cobra.Command{
-		loginCommand(sh), logoutCommand(sh), accountsCommand(sh), tokenCommand(sh), toolsCommand(sh), callCommand(sh), stdioCommand(sh),
+		loginCommand(sh), logoutCommand(sh), accountsCommand(sh), tokenCommand(sh), toolsCommand(sh), callCommand(sh), stdioCommand(sh), chainCommand(sh),
 	}
 }
 
