@@ -88,6 +88,9 @@ type Config struct {
 
 	// Recorders get the chain of each finished call.
 	Recorders []chain.Recorder
+	// RecordArguments puts the arguments of tool calls into the chain, up to 4 KiB a call. They say what people look for:
+	// by default they are recorded nowhere.
+	RecordArguments bool
 	// Timeout bounds one call, exchange and tool included; default 60 s.
 	Timeout time.Duration
 

@@ -276,6 +276,21 @@ func TestToolsThatAskForMore(t *testing.T) {
 	}
 }
 
+func TestArgumentsAreRecordedOnlyOnDemand(t *testing.T) {
+	s := start(t, func(server *onbehalf.Server) error {
+		return onbehalf.AddTool(server, &onbehalf.Tool{Name: "greet"}, entra.Scope{},
+			func(_ context.Context, _ *identity.Caller, _ identity.Token, in greeting) (greeting, error) {
+				return in, nil
+			})
+	})
+	if _, err := s.alice(t).CallTool(t.Context(), &mcp.CallToolParams{Name: "greet", Arguments: greeting{"what alice looks for"}}); err != nil {
+		t.Fatal(err)
+	}
+	if hops, err := json.Marshal(s.calls.last()); err != nil || strings.Contains(string(hops), "looks for") {
+		t.Errorf("%s, %v: arguments are recorded unasked", hops, err)
+	}
+}
+
 func TestAStrangerCannotFillTheRecords(t *testing.T) {
 	s := start(t, func(*onbehalf.Server) error { return nil })
 	for range 1000 {

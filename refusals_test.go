@@ -49,6 +49,8 @@ type house struct {
 
 	statuses []int // of the server's answers
 	metrics  *prometheus.Registry
+	spans    *chainstore.Spans
+	traces   *buffer // what the collector got
 }
 
 // movable is the system's clock, moved forward by a test.
@@ -139,6 +141,14 @@ func buildWith(t *testing.T, change func(h *house, c *obo.Config)) *house {
 	t.Helper()
 	h := &house{
 		entra: entratest.Start(t, nil), store: chainstore.New(0), redis: miniredis.RunT(t), audit: &buffer{}, said: &buffer{}, clock: &movable{}, metrics: prometheus.NewRegistry(),
+		traces: &buffer{},
+	}
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(h.traces, r.Body) }))
+	t.Cleanup(collector.Close)
+	var errSpans error
+	h.spans, errSpans = chainstore.NewSpans(collector.URL, "test", collector.Client(), nil)
+	if errSpans != nil {
+		t.Fatal(errSpans)
 	}
 	wire := h.entra.Client()
 	h.issued = &tokens{next: wire.Transport, all: map[string]bool{}}
@@ -172,7 +182,7 @@ func buildWith(t *testing.T, change func(h *house, c *obo.Config)) *house {
 	t.Cleanup(func() { _ = exchanger.Close() })
 	h.server, err = onbehalf.New(onbehalf.Config{
 		URL: public, Cloud: cloud, Tenants: []identity.TenantID{tenant}, Client: client, Exchanger: exchanger, HTTPClient: wire, Logger: logger,
-		Recorders: []chain.Recorder{h.store, chainstore.NewAudit(logger), metrics}, Now: h.clock.Now,
+		Recorders: []chain.Recorder{h.store, chainstore.NewAudit(logger), metrics, h.spans}, Now: h.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,9 +249,12 @@ func call(t *testing.T, session *mcp.ClientSession) *mcp.CallToolResult {
 // nothingLeaked greps everything that left for every token that was issued.
 func (h *house) nothingLeaked(t *testing.T) {
 	t.Helper()
+	if err := h.spans.Close(); err != nil {
+		t.Error(err)
+	}
 	scrape := httptest.NewRecorder()
 	promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
-	outputs := map[string]string{"log and audit": h.audit.String(), "the server's answers": h.said.String(), "redis": h.redis.Dump(), "metrics": scrape.Body.String()}
+	outputs := map[string]string{"log and audit": h.audit.String(), "the server's answers": h.said.String(), "redis": h.redis.Dump(), "metrics": scrape.Body.String(), "traces": h.traces.String()}
 	h.issued.mu.Lock()
 	defer h.issued.mu.Unlock()
 	if len(h.issued.all) < 3 {

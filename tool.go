@@ -2,6 +2,7 @@ package onbehalf
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -86,7 +87,7 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 		}
 		chain.Add(ctx, chain.Hop{
 			Station: chain.Tool, Decision: decisionOf(err), Name: tool.Name, Subject: caller.Object.String(),
-			Tenant: caller.Tenant.String(), Start: start, Took: s.config.Now().Sub(start),
+			Tenant: caller.Tenant.String(), Start: start, Took: s.config.Now().Sub(start), Arguments: s.recorded(in),
 		})
 		if question := s.ask(ctx, req, caller, err); question != nil {
 			return question, out, nil
@@ -94,6 +95,21 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 		return nil, out, err
 	})
 	return nil
+}
+
+// maxArguments bounds the arguments that are recorded.
+const maxArguments = 4 << 10
+
+// recorded returns the arguments as the chain keeps them: not at all, unless the operator asks for them.
+func (s *Server) recorded(in any) json.RawMessage {
+	if !s.config.RecordArguments {
+		return nil
+	}
+	raw, err := json.Marshal(in)
+	if err != nil || len(raw) > maxArguments {
+		return json.RawMessage(`"too large to record"`)
+	}
+	return raw
 }
 
 // spend runs use with a token for the scope, or with none when there is no scope.

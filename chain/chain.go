@@ -2,13 +2,15 @@
 // decided, how long it took. The stations of a call (bearer, obo, searchclient, a tool of one's own) add to it; a
 // [Recorder] gets the whole once the call has ended.
 //
-// A hop never holds a token, an assertion, a query or a document. The package stores and prints nothing.
+// A hop never holds a token, an assertion or a document, and a query only where the operator asks for the arguments of
+// tools. The package stores and prints nothing.
 package chain
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"sync"
 	"time"
 )
@@ -54,7 +56,10 @@ type Hop struct {
 	TokenID  string   `json:"tokenId,omitempty"`
 	Checks   []string `json:"checks,omitempty"` // what was checked, in order: "signature", "iss", "aud", …
 
-	Name          string    `json:"name,omitempty"` // of the tool, index or endpoint
+	Name string `json:"name,omitempty"` // of the tool, index or endpoint
+	// Arguments are those of a tool call, only where the operator asks for them: they hold what people look for.
+	Arguments json.RawMessage `json:"arguments,omitempty"`
+
 	RequestID     string    `json:"requestId,omitempty"`
 	CorrelationID string    `json:"correlationId,omitempty"`
 	TraceID       string    `json:"traceId,omitempty"`

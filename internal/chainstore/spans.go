@@ -48,7 +48,7 @@ const (
 )
 
 // NewSpans starts an exporter to a collector's base URL such as "http://localhost:4318"; traces go to /v1/traces below
-// it. Close ends it.
+// it. A nil logger logs nothing. Close ends it.
 func NewSpans(endpoint, service string, hc *http.Client, log *slog.Logger) (*Spans, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
@@ -57,6 +57,9 @@ func NewSpans(endpoint, service string, hc *http.Client, log *slog.Logger) (*Spa
 	target := strings.TrimSuffix(u.String(), "/")
 	if !strings.HasSuffix(target, "/v1/traces") {
 		target += "/v1/traces"
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Spans{url: target, service: service, http: hc, log: log, queue: make(chan Record, maxQueue), done: make(chan struct{})}
 	go s.run()
@@ -237,7 +240,7 @@ func hopSpan(hop *chain.Hop, trace, parent string) otlpSpan {
 	span := otlpSpan{
 		TraceID: trace, SpanID: spanID(), ParentID: parent, Name: strings.TrimSpace(string(hop.Station) + " " + hop.Name), Kind: kind,
 		Start: nanos(hop.Start), End: nanos(hop.Start.Add(hop.Took)), Status: statusOf(hop.Decision, hop.Reason),
-		Attributes: attributes("onbehalf.decision", string(hop.Decision), "onbehalf.reason", hop.Reason, "onbehalf.audience", hop.Audience,
+		Attributes: attributes("onbehalf.decision", string(hop.Decision), "onbehalf.reason", hop.Reason, "onbehalf.audience", hop.Audience, "onbehalf.arguments", string(hop.Arguments),
 			"onbehalf.client", hop.Client, "onbehalf.correlation_id", hop.CorrelationID, "onbehalf.trace_id", hop.TraceID, "onbehalf.request_id", hop.RequestID),
 	}
 	if hop.Status != 0 {

@@ -34,6 +34,7 @@ type serveFlags struct {
 	auditLog, otlp     string
 	consentRedirect    string
 	dangerousAuthority bool
+	recordArguments    bool
 }
 
 func serveCommand(sh *shell.Shell) *cobra.Command {
@@ -55,6 +56,7 @@ environment, the file named by --env, .env or onbehalf.yaml.`,
 	cmd.Flags().StringSliceVar(&flags.proxies, "trust-proxy", nil, "believe the X-Forwarded-For of reverse proxies in this `NETWORK`, such as 10.0.0.0/8: else all who come through one count as one address")
 	cmd.Flags().StringSliceVar(&flags.clients, "allow-client", nil, "let only clients with this application `ID` call; repeat for several")
 	cmd.Flags().StringVar(&flags.auditLog, "audit-log", "", "append one JSON line for each call to this `FILE`; - for standard output")
+	cmd.Flags().BoolVar(&flags.recordArguments, "record-arguments", false, "keep the arguments of tool calls in chain, audit log and traces: they say what people look for")
 	cmd.Flags().StringVar(&flags.otlp, "otlp", "", "send traces to the OpenTelemetry collector at this `URL`, such as http://localhost:4318")
 	cmd.Flags().StringVar(&flags.consentRedirect, "consent-redirect", "",
 		"give people links to consent by themselves, which end at this `URL`: a web redirect URI of the API's registration")
@@ -141,7 +143,7 @@ func (f *serveFlags) apply(config *serve.Config, settings *shell.Settings) error
 		}
 		config.Server.Clients = append(config.Server.Clients, id)
 	}
-	config.Traces = f.otlp
+	config.Traces, config.Server.RecordArguments = f.otlp, f.recordArguments
 	config.Server.StateSecrets = rediscache.ParseSecrets(identity.NewSecret(settings.Get("CACHE_SECRET")))
 	config.ConsentRedirect = f.consentRedirect
 	if _, notMicrosoft := entra.CloudOf(config.Server.Cloud.Authority); f.consentRedirect == "" && notMicrosoft != nil && settings.Get("ONBEHALF_LOCAL") == "1" {
