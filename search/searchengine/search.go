@@ -232,14 +232,14 @@ func (r *run) hit(doc uint32, h *search.Hit) error {
 		h.Score = float64(float32(r.scores[doc]))
 	}
 	sc := r.scratch
-	err := r.stored(doc, &sc.record)
+	parts, err := r.parts(doc, &sc.record)
 	if err != nil {
 		return err
 	}
-	if h.Highlights, err = r.highlight(sc.record.parts); err != nil {
+	if h.Highlights, err = r.highlight(parts); err != nil {
 		return err
 	}
-	sc.out, err = r.fill.append(sc.out, sc.record.parts)
+	sc.out, err = r.fill.append(sc.out, parts)
 	return err
 }
 
