@@ -41,11 +41,7 @@ func NewCA(now time.Time) (*CA, error) {
 // NewPosingCA makes an authority for the named hosts alone: dangerous, since whoever trusts it takes a local stand-in
 // for these hosts.
 func NewPosingCA(now time.Time, hosts ...string) (*CA, error) {
-	self := []*net.IPNet{ // the machine itself, so that its own probes work
-		{IP: net.IPv4(127, 0, 0, 1).To4(), Mask: net.CIDRMask(32, 32)},
-		{IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)},
-	}
-	return newCA(now, "onbehalf posing CA (dangerous)", hosts, self)
+	return newCA(now, "onbehalf posing CA (dangerous)", hosts, nil)
 }
 
 func newCA(now time.Time, name string, hosts []string, addresses []*net.IPNet) (*CA, error) {
@@ -56,6 +52,10 @@ func newCA(now time.Time, name string, hosts []string, addresses []*net.IPNet) (
 	serial, err := serialNumber()
 	if err != nil {
 		return nil, err
+	}
+	var excluded []*net.IPNet
+	if len(addresses) == 0 { // no constraint at all would permit every address
+		excluded = []*net.IPNet{{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}, {IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}}
 	}
 	template := &x509.Certificate{
 		SerialNumber:                serial,
@@ -69,6 +69,7 @@ func newCA(now time.Time, name string, hosts []string, addresses []*net.IPNet) (
 		PermittedDNSDomainsCritical: true,
 		PermittedDNSDomains:         hosts,
 		PermittedIPRanges:           addresses,
+		ExcludedIPRanges:            excluded,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -105,7 +106,9 @@ func (ca *CA) ServerTLS() (*tls.Config, error) {
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     ca.hosts,
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if len(ca.cert.PermittedIPRanges) > 0 {
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, key.Public(), ca.key)
 	if err != nil {

@@ -1,7 +1,10 @@
 package localhost_test
 
 import (
+	"context"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -37,6 +40,39 @@ func TestCAVouchesForLoopbackAlone(t *testing.T) {
 	if resp, err := http.Get(server.URL); err == nil {
 		_ = resp.Body.Close()
 		t.Error("a client without our CA trusts it")
+	}
+}
+
+func TestPosingCAVouchesForItsHostAlone(t *testing.T) {
+	ca, err := localhost.NewPosingCA(time.Now(), "login.contoso.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := ca.ServerTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = config
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	client := ca.Client()
+	transport, ok := client.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the client's transport is a %T", client.Transport)
+	}
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, server.Listener.Addr().String())
+	}
+	for host, want := range map[string]bool{"login.contoso.test": true, "localhost": false, "127.0.0.1": false, "other.test": false} {
+		resp, err := client.Get("https://" + host)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if (err == nil) != want {
+			t.Errorf("%s: %v, want trusted = %v", host, err, want)
+		}
 	}
 }
 

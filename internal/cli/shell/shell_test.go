@@ -4,15 +4,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/localhost"
 )
 
 // sh is a shell in an empty world.
@@ -168,5 +175,47 @@ func write(t *testing.T, dir, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheLocalCAVouchesForNoMicrosoftAuthority(t *testing.T) {
+	ca, err := localhost.NewCA(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := ca.ServerTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.TLS, server.Config.ErrorLog = config, log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	dir := t.TempDir()
+	write(t, dir, "ca.pem", string(ca.PEM()))
+	settings := shell.SettingsOf(map[string]string{"ONBEHALF_CA_FILE": filepath.Join(dir, "ca.pem"), "AZURE_AUTHORITY_HOST": server.URL + "/", "ONBEHALF_LOCAL": "1"})
+	own, err := settings.Cloud(shell.Trust{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		desc  string
+		cloud entra.Cloud
+		want  bool
+	}{
+		{"the local Entra", own, true},
+		{"login.microsoftonline.com, as a hosts file would have it", entra.Clouds()[0], false},
+	} {
+		client, err := settings.EntraClient(test.cloud)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Get(server.URL)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if (err == nil) != test.want {
+			t.Errorf("%s: got %v, want trusted = %v", test.desc, err, test.want)
+		}
 	}
 }
