@@ -40,8 +40,8 @@ const (
 
 // members reads the members of an action's document. The key must be among them.
 func (l *layout) members(doc search.Document, action int) (map[string]json.RawMessage, string, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &members); err != nil {
+	members, err := splitObject(doc)
+	if err != nil {
 		return nil, "", invalidRequest("parameters", "Invalid JSON in the document of action %d: %s.", action, err)
 	}
 	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return strings.HasPrefix(name, "@search.") })
@@ -153,8 +153,8 @@ func (r *reader) field(f *schema.Field, raw []byte) (column.Value, error) {
 		r.buf = append(r.buf, "[]"...)
 		return column.Value{}, nil
 	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
+	items, ok := splitArray(raw)
+	if !ok {
 		return column.Value{}, cannotConvert(raw, "Collection("+f.Type.String()+")")
 	}
 	r.count(f, len(items))
