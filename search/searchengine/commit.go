@@ -31,6 +31,9 @@ func (c *commit) stage(p *pending) {
 		}
 		p.statuses[i] = c.act(a)
 		if len(c.ops) > n {
+			if record == nil {
+				record = make([]byte, 0, p.recordSize())
+			}
 			record = c.ops[n].appendTo(record, len(c.payloads))
 			n = len(c.ops)
 		}
@@ -38,6 +41,19 @@ func (c *commit) stage(p *pending) {
 	if record != nil {
 		c.payloads = append(c.payloads, record)
 	}
+}
+
+// recordSize is about as large as the record of the batch will be.
+func (p *pending) recordSize() int {
+	const lengths = 8
+	size := 0
+	for i := range p.actions {
+		size += len(p.actions[i].key) + lengths
+		if doc := p.actions[i].doc; doc != nil {
+			size += len(doc.stored)
+		}
+	}
+	return size
 }
 
 // prepareAgain is for a batch that was prepared just before the definition changed. Definitions only grow, so what was

@@ -16,7 +16,7 @@ func splitObject(raw []byte) (members map[string]json.RawMessage, err error) {
 		err = json.Unmarshal(raw, &members)
 		return members, err
 	}
-	members = make(map[string]json.RawMessage, 16)
+	members = map[string]json.RawMessage{}
 	for at = skipSpace(raw, at+1); raw[at] == '"'; at = skipSpace(raw, at+1) { // behind a comma, or the brace
 		end := skipString(raw, at)
 		name, _, ok := readString(raw[at:end])
