@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -46,18 +47,24 @@ func TestMain(m *testing.M) {
 //	interrupt NAME             sends it Ctrl-C; fails unless it ends within two seconds
 //	as PERSON CMD…             runs a command in PERSON's home, on PERSON's terminal: device codes that it shows are approved
 //	                           as that person at the local Entra. Its output is in as.out and as.err, for grep
+//	together PERSON PERSON CMD… runs a command twice at once in the first person's home, one on each person's terminal
 //	exits CODE CMD…            runs a command that must end with this exit code
+//
+// The key of the token cache comes from a passphrase, because containers have no keyring: a script that is about keyrings
+// says "env CACHE_PASSPHRASE_FILE=".
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"stack": stack, "background": background, "interrupt": interrupt, "as": as, "exits": exits,
+			"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "home", ".config"))
 			env.Values[processesKey{}] = map[string]*process{}
-			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
+			passphrase := filepath.Join(env.WorkDir, "home", "passphrase")
+			env.Setenv("CACHE_PASSPHRASE_FILE", passphrase)
+			return errors.Join(os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700), os.WriteFile(passphrase, []byte("open sesame\n"), 0o600))
 		},
 	})
 }
@@ -73,6 +80,8 @@ type process struct {
 const (
 	startTimeout = 30 * time.Second
 	stopTimeout  = 2 * time.Second
+
+	commandTimeout = 2 * time.Minute // such as a sign-in that nobody approves
 )
 
 func processes(ts *testscript.TestScript) map[string]*process {
@@ -218,15 +227,50 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: as PERSON CMD…")
 	}
-	person, command := args[0], args[1:]
+	stdout, stderr, err := perform(ts, args[0], args[0], args[1:])
+	ts.Check(os.WriteFile(ts.MkAbs("as.out"), stdout, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("as.err"), stderr, 0o600))
+	expect(ts, neg, args[0], err)
+}
+
+// expect fails the script unless a person's command ended as the script says.
+func expect(ts *testscript.TestScript, neg bool, person string, err error) {
+	switch {
+	case err != nil && !neg:
+		ts.Fatalf("as %s: %v", person, err)
+	case err == nil && neg:
+		ts.Fatalf("as %s: unexpected success", person)
+	}
+}
+
+func together(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 3 {
+		ts.Fatalf("usage: together PERSON PERSON CMD…")
+	}
+	var errs [2]error
+	var group sync.WaitGroup
+	for i := range errs {
+		group.Go(func() { _, _, errs[i] = perform(ts, args[i], args[0], args[2:]) })
+	}
+	group.Wait()
+	for i, err := range errs {
+		expect(ts, neg, args[i], err)
+	}
+}
+
+// perform runs a command on person's terminal, in the home of another or her own.
+func perform(ts *testscript.TestScript, person, home string, command []string) (out, errs []byte, err error) {
 	path, err := exec.LookPath(command[0])
-	ts.Check(err)
-	cmd := exec.Command(path, command[1:]...)
-	cmd.Dir = ts.Getenv("WORK")
-	home := ts.MkAbs(filepath.Join("people", person))
-	ts.Check(os.MkdirAll(home, 0o700))
-	cmd.Env = append(environ(ts), "HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"),
-		"XDG_STATE_HOME="+filepath.Join(home, ".state"))
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, command[1:]...)
+	cmd.Dir, cmd.WaitDelay = ts.Getenv("WORK"), stopTimeout
+	if cmd.Env, err = homeOf(ts, home); err != nil {
+		return nil, nil, err
+	}
 	var stdout, stderr bytes.Buffer
 	reader, writer := io.Pipe()
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, writer), io.MultiWriter(&stderr, writer)
@@ -235,15 +279,15 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 	err = cmd.Run()
 	_ = writer.Close()
 	<-approved
-	ts.Logf("[stdout]\n%s[stderr]\n%s", stdout.Bytes(), stderr.Bytes())
-	ts.Check(os.WriteFile(ts.MkAbs("as.out"), stdout.Bytes(), 0o600))
-	ts.Check(os.WriteFile(ts.MkAbs("as.err"), stderr.Bytes(), 0o600))
-	switch {
-	case err != nil && !neg:
-		ts.Fatalf("as %s: %v", person, err)
-	case err == nil && neg:
-		ts.Fatalf("as %s: unexpected success", person)
-	}
+	ts.Logf("[stdout of %s]\n%s[stderr of %s]\n%s", person, stdout.Bytes(), person, stderr.Bytes())
+	return stdout.Bytes(), stderr.Bytes(), err
+}
+
+// homeOf is the environment in a person's home.
+func homeOf(ts *testscript.TestScript, person string) ([]string, error) {
+	home := ts.MkAbs(filepath.Join("people", person))
+	return append(environ(ts), "HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"),
+		"XDG_STATE_HOME="+filepath.Join(home, ".state")), os.MkdirAll(home, 0o700)
 }
 
 // approve reads what a command shows and signs the person in with each new device code.
@@ -284,7 +328,7 @@ func post(ts *testscript.TestScript, address, body string) {
 // environ is the script's environment.
 func environ(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "WORK", "TMPDIR", "ENVFILE", "NO_COLOR", "HTTPS_PROXY", "BROWSER", "GOCOVERDIR"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "WORK", "TMPDIR", "ENVFILE", "NO_COLOR", "HTTPS_PROXY", "SSL_CERT_FILE", "BROWSER", "CACHE_PASSPHRASE_FILE", "TERM", "GOCOVERDIR"} {
 		if value := ts.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}
