@@ -53,20 +53,23 @@ func TestMain(m *testing.M) {
 // The key of the token cache comes from a passphrase, because containers have no keyring: a script that is about keyrings
 // says "env CACHE_PASSPHRASE_FILE=".
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits,
-		},
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
-			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "home", ".config"))
-			env.Values[processesKey{}] = map[string]*process{}
-			passphrase := filepath.Join(env.WorkDir, "home", "passphrase")
-			env.Setenv("CACHE_PASSPHRASE_FILE", passphrase)
-			return errors.Join(os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700), os.WriteFile(passphrase, []byte("open sesame\n"), 0o600))
-		},
-	})
+	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "script"), Cmds: scriptCommands(), Setup: setUpScript})
+}
+
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits,
+	}
+}
+
+func setUpScript(env *testscript.Env) error {
+	home := filepath.Join(env.WorkDir, "home")
+	env.Setenv("HOME", home)
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+	env.Values[processesKey{}] = map[string]*process{}
+	passphrase := filepath.Join(home, "passphrase")
+	env.Setenv("CACHE_PASSPHRASE_FILE", passphrase)
+	return errors.Join(os.MkdirAll(home, 0o700), os.WriteFile(passphrase, []byte("open sesame\n"), 0o600))
 }
 
 type processesKey struct{}
