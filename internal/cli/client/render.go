@@ -44,7 +44,7 @@ func (o *callOptions) print(result *mcp.CallToolResult) error {
 	}
 	if o.output != "text" {
 		if headings, rows, ok := tabular(result.StructuredContent); ok {
-			o.tty.table(headings, rows)
+			o.tty.list(headings, rows)
 			return nil
 		}
 		if o.output == "table" {
@@ -197,6 +197,25 @@ func cell(value any) string {
 	}
 }
 
+// list prints a tool's rows: a table at a terminal; elsewhere whole cells between tabs, for cut and awk, where one long
+// text would pad every row to its length.
+func (t *terminal) list(headings []string, rows [][]string) {
+	if t.fancy {
+		t.table(headings, rows)
+		return
+	}
+	for _, row := range append([][]string{headings}, rows...) {
+		line := make([]string, len(row))
+		for i, text := range row {
+			line[i] = oneLine(text)
+		}
+		fmt.Fprintln(t.out, strings.Join(line, "\t"))
+	}
+}
+
+// oneLine makes a cell of a text: harmless, without tabs and line ends.
+func oneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }
+
 // table prints aligned columns; at a terminal, cells are cut so that a row fits.
 func (t *terminal) table(headings []string, rows [][]string) { t.tableTo(t.out, headings, rows) }
 
@@ -209,7 +228,7 @@ func (t *terminal) tableTo(out io.Writer, headings []string, rows [][]string) {
 	for r, row := range rows {
 		clean[r] = make([]string, len(row))
 		for i, text := range row {
-			clean[r][i] = strings.Join(strings.Fields(printable(text)), " ")
+			clean[r][i] = oneLine(text)
 			widths[i] = max(widths[i], len([]rune(clean[r][i])))
 		}
 	}

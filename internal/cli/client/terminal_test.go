@@ -3,9 +3,11 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,5 +96,44 @@ func TestExplain(t *testing.T) {
 		if tt.hint != "" && !errors.Is(got, tt.err) && !strings.Contains(tt.desc, "signed in") && !strings.Contains(tt.desc, "revoked") {
 			t.Errorf("%s: the error lost its kind", tt.desc)
 		}
+	}
+}
+
+// What is left of a token goes by this machine's clock, right or wrong; that it is wrong is said.
+func TestExplainTokenByAWrongClock(t *testing.T) {
+	entraNow := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	claims := map[string]any{"exp": json.Number(strconv.FormatInt(entraNow.Add(time.Hour).Unix(), 10))}
+	for _, tt := range []struct {
+		ahead time.Duration
+		note  string
+	}{
+		{0, ""},
+		{2 * time.Minute, ""},
+		{time.Hour, "clock was 1h0m0s ahead of Entra's"},
+		{-time.Hour, "clock was 1h0m0s behind Entra's"},
+	} {
+		o, said := at("")
+		var out bytes.Buffer
+		o.sh.Out, o.tty.out = &out, &out
+		now := entraNow.Add(tt.ahead)
+		o.explainToken(claims, now.Add(time.Hour), now)
+		if !strings.Contains(out.String(), "valid for another 1h0m0s") {
+			t.Errorf("%s ahead: %s", tt.ahead, &out)
+		}
+		if !strings.Contains(said.String(), tt.note) || tt.note == "" && said.Len() > 0 {
+			t.Errorf("%s ahead: said %q, want %q", tt.ahead, said, tt.note)
+		}
+	}
+}
+
+// Elsewhere than at a terminal, a long text pads nothing.
+func TestListOfLongTexts(t *testing.T) {
+	var out bytes.Buffer
+	o, _ := at("")
+	o.tty.out = &out
+	long := strings.Repeat("long ", 1000) + "end"
+	o.tty.list([]string{"id", "content"}, [][]string{{"1", long}, {"2", "tab\tand\nline\x1b[2J"}})
+	if want := "id\tcontent\n1\t" + long + "\n2\ttab and line·[2J\n"; out.String() != want {
+		t.Errorf("got %.200q", out.String())
 	}
 }

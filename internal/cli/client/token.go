@@ -54,7 +54,7 @@ func tokenCommand(sh *shell.Shell) *cobra.Command {
 			if asJSON {
 				return shell.WriteJSON(sh.Out, claims)
 			}
-			o.explainToken(claims, time.Now())
+			o.explainToken(claims, token.Expires, time.Now())
 			return nil
 		},
 	}
@@ -126,7 +126,12 @@ var claimWords = []struct{ name, words string }{ //nolint:gochecknoglobals // a 
 	{"ver", "version of the token's format"},
 }
 
-func (o *options) explainToken(claims map[string]any, now time.Time) {
+// maxSkew is how far two clocks may differ without a word: five minutes, as Entra and its libraries allow.
+const maxSkew = 5 * time.Minute
+
+// explainToken prints the claims. expires is when the token ends by this machine's clock, which counted from the answer
+// that brought the token: where the token itself names another time, one of the clocks is wrong.
+func (o *options) explainToken(claims map[string]any, expires, now time.Time) {
 	var rows [][]string
 	for _, claim := range claimWords {
 		if value, ok := claims[claim.name]; ok {
@@ -135,11 +140,18 @@ func (o *options) explainToken(claims map[string]any, now time.Time) {
 	}
 	o.tty.table([]string{"claim", "value", "meaning"}, rows)
 	if seconds, err := numberOf(claims["exp"]); err == nil {
-		left := time.Unix(seconds, 0).Sub(now).Round(time.Second)
+		left := expires.Sub(now).Round(time.Second)
 		if left > 0 {
 			fmt.Fprintf(o.sh.Out, "\nvalid for another %s\n", left)
 		} else {
 			fmt.Fprintf(o.sh.Out, "\nexpired %s ago\n", -left)
+		}
+		if skew := expires.Sub(time.Unix(seconds, 0)).Round(time.Minute); skew.Abs() > maxSkew {
+			word := "ahead of"
+			if skew < 0 {
+				word = "behind"
+			}
+			fmt.Fprintf(o.sh.Err, "note: when you got the token, this machine's clock was %s %s Entra's: set it right\n", skew.Abs(), word)
 		}
 	}
 }
