@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		code := cli.Main(ctx, shell.New(), os.Args[1:])
 		stop()
 		os.Exit(code)
-	}, "mallory": mallory})
+	}, "mallory": mallory, "connectproxy": connectProxy})
 }
 
 // TestScripts runs testdata/script/*.txtar. Beside testscript's own commands there are
@@ -48,6 +48,7 @@ func TestMain(m *testing.M) {
 //	as PERSON CMD…             runs a command in PERSON's home, on PERSON's terminal: device codes that it shows are approved
 //	                           as that person at the local Entra. Its output is in as.out and as.err, for grep
 //	together PERSON PERSON CMD… runs a command twice at once in the first person's home, one on each person's terminal
+//	freeport NAME              sets NAME to a port that nothing listens at
 //	exits CODE CMD…            runs a command that must end with this exit code
 //
 // The key of the token cache comes from a passphrase, because containers have no keyring: a script that is about keyrings
@@ -59,6 +60,11 @@ func TestScripts(t *testing.T) {
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits,
+		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
+			_, port, err := net.SplitHostPort(freeAddr(ts))
+			ts.Check(err)
+			ts.Setenv(args[0], port)
+		},
 	}
 }
 
