@@ -237,6 +237,7 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: as PERSON CMD…")
 	}
 	stdout, stderr, err := perform(ts, args[0], args[0], args[1:])
+	ts.Logf("[stdout of %s]\n%s[stderr of %s]\n%s", args[0], stdout, args[0], stderr)
 	ts.Check(os.WriteFile(ts.MkAbs("as.out"), stdout, 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("as.err"), stderr, 0o600))
 	expect(ts, neg, args[0], err)
@@ -256,13 +257,15 @@ func together(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 3 {
 		ts.Fatalf("usage: together PERSON PERSON CMD…")
 	}
+	var outs, logs [2][]byte
 	var errs [2]error
 	var group sync.WaitGroup
 	for i := range errs {
-		group.Go(func() { _, _, errs[i] = perform(ts, args[i], args[0], args[2:]) })
+		group.Go(func() { outs[i], logs[i], errs[i] = perform(ts, args[i], args[0], args[2:]) })
 	}
 	group.Wait()
 	for i, err := range errs {
+		ts.Logf("[stdout of %s]\n%s[stderr of %s]\n%s", args[i], outs[i], args[i], logs[i])
 		expect(ts, neg, args[i], err)
 	}
 }
@@ -288,7 +291,6 @@ func perform(ts *testscript.TestScript, person, home string, command []string) (
 	err = cmd.Run()
 	_ = writer.Close()
 	<-approved
-	ts.Logf("[stdout of %s]\n%s[stderr of %s]\n%s", person, stdout.Bytes(), person, stderr.Bytes())
 	return stdout.Bytes(), stderr.Bytes(), err
 }
 
