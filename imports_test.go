@@ -75,7 +75,7 @@ var mayImport = map[string][]string{
 	"cmd/onbehalf":        {"internal/cli", "internal/cli/shell"},
 }
 
-// mayImportInProduction places the commands and packages that production links.
+// production are the programs that go to production.
 var production = []string{"cmd/onbehalf-server"}
 
 // neverInProduction can mint tokens or change a tenant.
