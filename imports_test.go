@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"search/searchclient/elevated": {"identity", "search", "search/searchclient"},
 
 	// The wiring, which Go developers import, and our own tools, written with nothing but it.
-	"":               {"identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "internal/sealed", "internal/httpguard", "internal/httpguard"},
+	"":               {"identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "internal/sealed", "internal/httpguard"},
 	"internal/tools": {"", "identity", "entra", "chain", "search", "search/searchclient"},
 
 	// The stand-ins. They share the words with what they stand in for, never logic.

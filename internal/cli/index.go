@@ -72,7 +72,7 @@ func (a *app) runIndexPush(ctx context.Context, path string, skipBad bool) error
 		Progress: func(done int) { bar(done, len(documents)) },
 	})
 	for _, failure := range report.Failures {
-		fmt.Fprintf(a.Err, "%s: HTTP %d: %s\n", failure.Key, failure.Code, failure.Message)
+		fmt.Fprintf(a.Err, "%s: HTTP %d: %s\n", shell.Printable(failure.Key), failure.Code, shell.Printable(failure.Message))
 	}
 	fmt.Fprintf(a.Out, "%d documents uploaded, %d failed, %d not tried\n", report.Uploaded, report.Failed, len(documents)-report.Uploaded-report.Failed)
 	if err != nil {

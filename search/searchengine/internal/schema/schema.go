@@ -3,7 +3,6 @@
 package schema
 
 import (
-	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/odata"
 )
 
@@ -83,9 +82,4 @@ func (f *Field) Columnar() bool {
 // Collections of strings need none, because what a lambda may ask of them can be told by their values alone.
 func (f *Field) HasTable() bool {
 	return f.Collection && (f.Type == odata.ComplexType || f.Type != odata.StringType && f.Columnar())
-}
-
-// Enforcing reports whether an index with this definition trims results by permission.
-func Enforcing(d *search.Definition) bool {
-	return d.PermissionFilterOption == search.PermissionsEnabled
 }
