@@ -5,6 +5,8 @@ import (
 	"slices"
 )
 
+//go:generate go test . -run TestErrorsPageIsCurrent -update
+
 // Who can mend a refusal, as [Advice] says it.
 const (
 	You      = "you"

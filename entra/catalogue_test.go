@@ -18,9 +18,11 @@ func errorsPage() string {
 	var page strings.Builder
 	page.WriteString(`# What Entra's errors mean
 
-Written from the catalogue in package entra; change it there, then run ` + "`go test ./entra -update`" + `.
+Written from the catalogue in package entra; change it there, then run ` + "`go generate ./entra`" + `.
 
-` + "`onbehalf doctor --error-file FILE`" + ` explains an error that you have as a file. The kind decides what the server does:
+` + "`onbehalf doctor --error-file FILE`" + ` (` + "`-`" + ` for standard input) explains an error that you have before you: Entra's answer, a page's text, an HTTP
+answer, a line of a log. It needs no network. What people see is how Entra's message begins (… stands for what varies), or the
+name under which the tenant's sign-in logs list it. The kind decides what the server does, and so what the person at the tool sees:
 
 | kind | what happens |
 |---|---|
@@ -34,11 +36,11 @@ Written from the catalogue in package entra; change it there, then run ` + "`go 
 | throttled | nothing is sent to Entra before the wait is over |
 | unavailable | Entra gave no answer to go by; one retry was made |
 
-| AADSTS | kind | what is the matter | who can mend it | how |
-|---|---|---|---|---|
+| AADSTS | what people see | kind | what is the matter | who can mend it | how |
+|---|---|---|---|---|---|
 `)
 	for _, a := range entra.Catalogue() {
-		fmt.Fprintf(&page, "| %d | %s | %s | %s | %s |\n", a.Code, a.Kind, a.Cause, a.Who, a.Fix)
+		fmt.Fprintf(&page, "| %d | %s | %s | %s | %s | %s |\n", a.Code, entra.SeenAs(a.Code), a.Kind, a.Cause, a.Who, a.Fix)
 	}
 	return page.String()
 }
@@ -56,7 +58,7 @@ func TestErrorsPageIsCurrent(t *testing.T) {
 	}
 	got, err := os.ReadFile(path)
 	if err != nil || string(got) != want {
-		t.Errorf("%s is not what the catalogue says (%v): run go test ./entra -update", path, err)
+		t.Errorf("%s is not what the catalogue says (%v): run go generate ./entra", path, err)
 	}
 }
 
@@ -75,12 +77,20 @@ func TestCatalogueIsSound(t *testing.T) {
 		if !strings.HasSuffix(a.Cause, ".") || !strings.HasSuffix(a.Fix, ".") || strings.Contains(a.Cause+a.Fix, "|") {
 			t.Errorf("AADSTS%d: want sentences without a bar: %q, %q", a.Code, a.Cause, a.Fix)
 		}
+		if seen := entra.SeenAs(a.Code); seen == "" || strings.ContainsAny(seen, "|\n") || strings.HasSuffix(seen, ".") {
+			t.Errorf("AADSTS%d: what people see is %q, want one line without a bar and a full stop", a.Code, seen)
+		}
 		if got, ok := entra.AdviceFor(a.Code); !ok || got != a {
 			t.Errorf("AdviceFor(%d) = %+v, %t", a.Code, got, ok)
 		}
 	}
 	if _, ok := entra.AdviceFor(1); ok {
 		t.Error("AADSTS1 is in the catalogue")
+	}
+	for _, unknown := range []int{0, 1, 50012345, 1 << 40} {
+		if seen := entra.SeenAs(unknown); seen != "" {
+			t.Errorf("SeenAs(%d) = %q, want nothing", unknown, seen)
+		}
 	}
 }
 
