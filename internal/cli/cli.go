@@ -25,6 +25,7 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
 	root.AddCommand(
 		a.demoCommand(),
 		a.localCommand(),
+		a.setupCommand(),
 		a.indexCommand(),
 		a.conformCommand(),
 		a.versionCommand(),
