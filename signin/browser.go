@@ -177,7 +177,7 @@ func (l *loopback) serve(w http.ResponseWriter, r *http.Request) {
 		page(w, "Not the answer to this sign-in", "Go back to the page of the sign-in.")
 		return
 	}
-	answer := l.read(r.PostForm)
+	answer := readAnswer(r.PostForm, l.authority)
 	if answer.err != nil {
 		page(w, "Not signed in", "The terminal says why. You can close this page.")
 	} else {
@@ -189,14 +189,15 @@ func (l *loopback) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (l *loopback) read(form url.Values) redirected {
+// readAnswer reads what the authority sends a browser back with.
+func readAnswer(form url.Values, authority string) redirected {
 	if code := form.Get("error"); code != "" {
 		description := form.Get("error_description")
 		return redirected{err: &entra.Error{
 			Status: http.StatusBadRequest, Code: code, Sub: form.Get("error_subcode"), Description: description, AADSTS: entra.CodesIn(description),
 		}}
 	}
-	if issuer := form.Get("iss"); issuer != "" && !strings.HasPrefix(issuer, l.authority) {
+	if issuer := form.Get("iss"); issuer != "" && !strings.HasPrefix(issuer, authority) {
 		return redirected{err: fmt.Errorf("%w: the answer is of another authority (RFC 9207)", ErrNotTrusted)}
 	}
 	if form.Get("code") == "" {

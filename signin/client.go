@@ -21,8 +21,8 @@ import (
 
 // Client signs a person in as a public client: no secret of its own. It is safe for concurrent use.
 type Client struct {
-	cfg   Config
-	cloud entra.Cloud
+	cfg  Config
+	home home
 
 	mu    sync.Mutex
 	msals map[Key]public.Client
@@ -49,14 +49,14 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, cloud: cloud, msals: map[Key]public.Client{}}, nil
+	return &Client{cfg: cfg, home: home{cloud, cfg.Authority != "", cfg.Tenant, cfg.Client}, msals: map[Key]public.Client{}}, nil
 }
 
 // Token implements [Acquirer].
 func (c *Client) Token(ctx context.Context, r Request) (identity.Token, error) {
 	start := c.cfg.Now()
 	token, decision, err := c.token(ctx, r)
-	chain.Add(ctx, c.hop(r, token, decision, start, err))
+	chain.Add(ctx, hopOf(c.cfg.Client, r, token, decision, start, c.cfg.Now().Sub(start), err))
 	return token, err
 }
 
@@ -64,7 +64,7 @@ func (c *Client) token(ctx context.Context, r Request) (identity.Token, chain.De
 	if len(r.Scopes) == 0 {
 		return identity.Token{}, chain.Failed, errors.New("sign-in: no scope was named")
 	}
-	key, err := c.keyOf(r)
+	key, err := c.home.keyOf(r)
 	if err != nil {
 		return identity.Token{}, chain.Refused, err
 	}
@@ -85,17 +85,25 @@ func (c *Client) token(ctx context.Context, r Request) (identity.Token, chain.De
 	return token, decisionOf(err, chain.Allowed), err
 }
 
+// home is where a client signs people in, as it was configured.
+type home struct {
+	cloud  entra.Cloud
+	named  bool // the authority was configured; else any of Microsoft's clouds may be named by a server
+	tenant string
+	client identity.ClientID
+}
+
 // keyOf decides at which authority and tenant to ask, and refuses those that nobody configured.
-func (c *Client) keyOf(r Request) (Key, error) {
-	cloud := c.cloud
+func (h home) keyOf(r Request) (Key, error) {
+	cloud := h.cloud
 	if r.Authority != "" {
 		named, err := entra.CloudOf(r.Authority)
 		switch {
-		case named.Authority == c.cloud.Authority:
+		case named.Authority == h.cloud.Authority:
 		case err != nil:
 			return Key{}, fmt.Errorf("sign-in at %q: %w: it is none of Microsoft's clouds and was not configured", r.Authority, ErrNotTrusted)
-		case c.cfg.Authority != "":
-			return Key{}, fmt.Errorf("sign-in at %q: %w: %s is configured", r.Authority, ErrNotTrusted, c.cloud.Authority)
+		case h.named:
+			return Key{}, fmt.Errorf("sign-in at %q: %w: %s is configured", r.Authority, ErrNotTrusted, h.cloud.Authority)
 		default:
 			cloud = named
 		}
@@ -103,11 +111,11 @@ func (c *Client) keyOf(r Request) (Key, error) {
 	if r.Tenant != "" && !isTenant(r.Tenant) {
 		return Key{}, fmt.Errorf("sign-in: tenant %q: want a GUID or a domain name", r.Tenant)
 	}
-	tenant := cmp.Or(c.cfg.Tenant, r.Tenant, "organizations")
+	tenant := cmp.Or(h.tenant, r.Tenant, "organizations")
 	if differ(tenant, r.Tenant) {
 		return Key{}, fmt.Errorf("sign-in in tenant %s: %w: %s is configured", r.Tenant, ErrNotTrusted, tenant)
 	}
-	return Key{cloud.Authority, strings.ToLower(tenant), c.cfg.Client, r.Server}, nil
+	return Key{cloud.Authority, strings.ToLower(tenant), h.client, r.Server}, nil
 }
 
 // differ reports whether both are tenants by id, and not the same. A domain name may stand for any id: then the token
@@ -158,6 +166,11 @@ func (c *Client) silent(ctx context.Context, msal public.Client, x *exchange, r 
 		return identity.Token{}, &Ambiguous{Accounts: accountsOf(accounts)}
 	}
 	result, err := msal.AcquireTokenSilent(ctx, scopeStrings(r.Scopes), public.WithSilentAccount(accounts[0]), public.WithClaims(r.Claims))
+	return silently(ctx, result, err, x, r)
+}
+
+// silently reads what MSAL made of its cache: *Needed when only the person can help.
+func silently(ctx context.Context, result public.AuthResult, err error, x *exchange, r Request) (identity.Token, error) {
 	if err == nil {
 		return tokenOf(result)
 	}
@@ -271,11 +284,11 @@ func decisionOf(err error, good chain.Decision) chain.Decision {
 	}
 }
 
-func (c *Client) hop(r Request, token identity.Token, decision chain.Decision, start time.Time, err error) chain.Hop {
+func hopOf(client identity.ClientID, r Request, token identity.Token, decision chain.Decision, start time.Time, took time.Duration, err error) chain.Hop {
 	hop := chain.Hop{
-		Station: chain.SignIn, Decision: decision, Client: c.cfg.Client.String(), Audience: token.Audience,
+		Station: chain.SignIn, Decision: decision, Client: client.String(), Audience: token.Audience,
 		Subject: token.Object.String(), Tenant: token.Tenant.String(), Scopes: scopeStrings(r.Scopes),
-		Expires: token.Expires, Start: start, Took: c.cfg.Now().Sub(start),
+		Expires: token.Expires, Start: start, Took: took,
 	}
 	if refusal := (*entra.Error)(nil); errors.As(err, &refusal) {
 		hop.Reason = fmt.Sprintf("AADSTS%d", refusal.Number())

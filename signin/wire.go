@@ -3,8 +3,10 @@ package signin
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +21,7 @@ const maxAnswer = 1 << 20
 type exchange struct {
 	resource string       // RFC 8707, which MSAL cannot send
 	fresh    bool         // see Request.Fresh
+	claims   string       // a claims challenge, for MSAL's confidential client, which sends none from its cache
 	refusal  *entra.Error // the last error answer
 }
 
@@ -52,6 +55,11 @@ func (w wire) Do(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+	if x != nil && x.claims != "" && req.Method == http.MethodPost {
+		if err := addClaims(req, x.claims); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := w.client.Do(req) //nolint:gosec // to the authority that the person configured or that is Microsoft's own
 	if err != nil {
 		return nil, err
@@ -75,6 +83,39 @@ func (w wire) Do(req *http.Request) (*http.Response, error) {
 func (w wire) CloseIdleConnections() { w.client.CloseIdleConnections() }
 
 func addParameter(req *http.Request, name, value string) error {
+	return changeForm(req, func(form url.Values) error {
+		form.Set(name, value)
+		return nil
+	})
+}
+
+// addClaims joins a challenge with the claims that MSAL sends, which hold our capabilities. What the challenge demands
+// of one claim wins.
+func addClaims(req *http.Request, challenge string) error {
+	return changeForm(req, func(form url.Values) error {
+		joined := map[string]map[string]json.RawMessage{}
+		for _, text := range []string{form.Get("claims"), challenge} {
+			var parts map[string]map[string]json.RawMessage
+			if text == "" {
+				continue
+			}
+			if err := json.Unmarshal([]byte(text), &parts); err != nil {
+				return errors.New("a claims parameter is not an object of objects")
+			}
+			for part, claims := range parts {
+				if joined[part] == nil {
+					joined[part] = map[string]json.RawMessage{}
+				}
+				maps.Copy(joined[part], claims)
+			}
+		}
+		text, err := json.Marshal(joined)
+		form.Set("claims", string(text))
+		return err
+	})
+}
+
+func changeForm(req *http.Request, change func(url.Values) error) error {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return err
@@ -83,7 +124,9 @@ func addParameter(req *http.Request, name, value string) error {
 	if err != nil {
 		return err
 	}
-	form.Set(name, value)
+	if err = change(form); err != nil {
+		return err
+	}
 	encoded := form.Encode()
 	req.Body = io.NopCloser(strings.NewReader(encoded))
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil }

@@ -149,7 +149,7 @@ func contosoWebClient() *Application {
 func contosoWebAgent() *Application {
 	return &Application{
 		AppID: client(ContosoWebAgent), DisplayName: "mcp-web-agent",
-		Web:                    Web{RedirectURIs: []string{"http://localhost:8080/auth/callback", "http://127.0.0.1:8080/auth/callback"}},
+		Web:                    Web{RedirectURIs: []string{"http://localhost:8080/signin/callback", "http://localhost:8080/signed-out"}},
 		RequiredResourceAccess: []RequiredResourceAccess{{client(ContosoAPI), []ResourceAccess{{ExecuteScope, "Scope"}}}},
 		PasswordCredentials:    []PasswordCredential{newPassword()},
 	}

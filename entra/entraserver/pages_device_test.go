@@ -145,9 +145,9 @@ func TestLogout(t *testing.T) {
 		desc, query, title, location string
 	}{
 		{"plainly", "", "You’re signed out", ""},
-		{"back to the application", "?client_id=" + ContosoWebAgent + "&post_logout_redirect_uri=" + url.QueryEscape("http://localhost:8080/auth/callback") + "&state=x", "", "http://localhost:8080/auth/callback?state=x"},
-		{"back to any application's address", "?post_logout_redirect_uri=" + url.QueryEscape("http://localhost:8080/auth/callback"), "", "http://localhost:8080/auth/callback"},
-		{"not to another's", "?client_id=" + ContosoOther + "&post_logout_redirect_uri=" + url.QueryEscape("http://localhost:8080/auth/callback"), "You’re signed out", ""},
+		{"back to the application", "?client_id=" + ContosoWebAgent + "&post_logout_redirect_uri=" + url.QueryEscape("http://localhost:8080/signed-out") + "&state=x", "", "http://localhost:8080/signed-out?state=x"},
+		{"back to any application's address", "?post_logout_redirect_uri=" + url.QueryEscape("http://localhost:8080/signed-out"), "", "http://localhost:8080/signed-out"},
+		{"not to another's", "?client_id=" + ContosoOther + "&post_logout_redirect_uri=" + url.QueryEscape("http://localhost:8080/signed-out"), "You’re signed out", ""},
 		{"not to anywhere", "?post_logout_redirect_uri=" + url.QueryEscape("https://evil.example/"), "You’re signed out", ""},
 		{"not to a script", "?post_logout_redirect_uri=" + url.QueryEscape("javascript:alert(1)"), "You’re signed out", ""},
 		{"not for nobody's client", "?client_id=x&post_logout_redirect_uri=" + url.QueryEscape("http://localhost"), "You’re signed out", ""},

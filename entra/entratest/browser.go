@@ -13,6 +13,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/localhost"
 )
 
 // Browser is a person at a browser without scripts. It keeps cookies, and on the sign-in pages does what they ask for:
@@ -48,7 +49,7 @@ func (e *Entra) Browser(person string) *Browser {
 		e.tb.Fatal(err)
 	}
 	client := e.Client()
-	client.Jar = jar
+	client.Jar = trustworthy{jar}
 	return &Browser{client: client, host: strings.TrimPrefix(e.URL, "https://"), person: p, secret: p.Password}
 }
 
@@ -62,6 +63,14 @@ func (b *Browser) Open(address string) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("browser: %w", err)
 	}
+	return b.Send(request)
+}
+
+// Client returns the browser's client, with its cookies, for what a page's scripts send.
+func (b *Browser) Client() *http.Client { return b.client }
+
+// Send is [Browser.Open] for any request, such as a form of an application's page.
+func (b *Browser) Send(request *http.Request) (*Page, error) {
 	for range maxSteps {
 		page, err := b.load(request)
 		if err != nil {
@@ -78,6 +87,29 @@ func (b *Browser) Open(address string) (*Page, error) {
 		}
 	}
 	return nil, errors.New("browser: the sign-in does not end")
+}
+
+// trustworthy is a jar for which http on this machine is as good as https, as it is for browsers: they accept Secure
+// cookies from there.
+//
+// https://w3c.github.io/webappsec-secure-contexts/#is-origin-trustworthy
+type trustworthy struct{ http.CookieJar }
+
+// SetCookies implements [http.CookieJar].
+func (t trustworthy) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	t.CookieJar.SetCookies(asSecure(u), cookies)
+}
+
+// Cookies implements [http.CookieJar].
+func (t trustworthy) Cookies(u *url.URL) []*http.Cookie { return t.CookieJar.Cookies(asSecure(u)) }
+
+func asSecure(u *url.URL) *url.URL {
+	if u.Scheme != "http" || !localhost.IsLoopbackHost(u.Host) {
+		return u
+	}
+	secure := *u
+	secure.Scheme = "https"
+	return &secure
 }
 
 func (b *Browser) load(request *http.Request) (*Page, error) {

@@ -20,5 +20,5 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
 
 // Commands returns the commands, for this program and for the one that has all of them.
 func Commands(sh *shell.Shell) []*cobra.Command {
-	return []*cobra.Command{serveCommand(sh), healthcheckCommand(sh)}
+	return []*cobra.Command{serveCommand(sh), webCommand(sh), healthcheckCommand(sh)}
 }

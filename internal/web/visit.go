@@ -1,0 +1,83 @@
+package web
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+)
+
+// visit is one request of a browser: who is signed in, and which browser it is if nobody is.
+type visit struct {
+	*http.Request
+	session *session // nil: nobody is signed in
+	browser string   // the value of the cookie of who is not signed in yet
+	csrf    string
+}
+
+// browserCookie names the cookie of a browser without a session.
+func (a *App) browserCookie() string { return a.sessions.cookie + "-signin" }
+
+// page makes a handler of one that returns its error, which is shown as a page.
+func (a *App) page(handle func(http.ResponseWriter, *visit) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{Request: r, session: a.sessions.of(r)}
+		cookie, err := r.Cookie(a.browserCookie())
+		if err == nil && len(cookie.Value) == len(randomText()) {
+			v.browser = cookie.Value
+		} else {
+			v.browser = randomText()
+			http.SetCookie(w, hostCookie(a.browserCookie(), v.browser, 0))
+		}
+		v.csrf = keyed(a.entrance.key, v.browser)
+		if v.session != nil {
+			v.csrf = v.session.csrf
+		}
+		if err := handle(w, v); err != nil {
+			a.showError(w, v, err)
+		}
+	}
+}
+
+// checkForm refuses a form that is not from a page of ours.
+func (v *visit) checkForm() error {
+	if err := v.ParseForm(); err != nil {
+		return &pageError{status: http.StatusBadRequest, heading: "That could not be read", text: "The form is too large or damaged."}
+	}
+	if !sameText(v.PostForm.Get("csrf"), v.csrf) {
+		return errOldForm
+	}
+	return nil
+}
+
+// pageError is an error that a person sees as a page.
+type pageError struct {
+	status                           int
+	heading, text, hint, correlation string
+	signIn                           bool
+}
+
+// Error implements error.
+func (e *pageError) Error() string { return e.heading }
+
+var ( //nolint:gochecknoglobals // constants
+	errNoPage     = &pageError{status: http.StatusNotFound, heading: "There is no such page", text: "The address is mistyped, or what was there has been deleted."}
+	errOldForm    = &pageError{status: http.StatusForbidden, heading: "This page was too old", text: "You have signed in or out since it was opened.", hint: "Go back to the start and try again."}
+	errNotBegun   = &pageError{status: http.StatusBadRequest, heading: "This sign-in was not begun here", text: "It was begun in another browser, was finished before, or took longer than 15 minutes.", hint: "Sign in again from here.", signIn: true}
+	errSignInAway = &pageError{status: http.StatusBadGateway, heading: "The sign-in did not work", text: "Entra could not be asked, or its answer could not be used.", hint: "Try again in a moment.", signIn: true}
+	errTooMany    = &pageError{status: http.StatusServiceUnavailable, heading: "Too many people are signing in", text: "This server has no room for another sign-in now.", hint: "Try again in a minute."}
+)
+
+func (a *App) showError(w http.ResponseWriter, v *visit, err error) {
+	shown, ok := errors.AsType[*pageError](err)
+	if !ok {
+		a.cfg.Logger.ErrorContext(v.Context(), "page failed", slog.String("page", v.Pattern), slog.Any("error", err))
+		shown = &pageError{status: http.StatusInternalServerError, heading: "Something went wrong here", text: "It was not your fault.", hint: "Try again in a moment."}
+	}
+	page := ProblemPage{
+		Page: a.frame(v, shown.heading), Status: shown.status, Heading: shown.heading, Text: shown.text, Hint: shown.hint,
+		Correlation: shown.correlation, SignIn: shown.signIn && v.session == nil,
+	}
+	if err := a.pages.show(w, shown.status, "problem", page); err != nil {
+		a.cfg.Logger.ErrorContext(v.Context(), "page failed", slog.Any("error", err))
+	}
+}
