@@ -50,10 +50,15 @@ func runProxy(entra, mcp, addr string) error {
 	if err != nil {
 		return err
 	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = mcpURL.Scheme, mcpURL.Host
+	}}
 	go func() {
-		_ = http.Serve(front, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = mcpURL.Scheme, mcpURL.Host
-		}})
+		_ = http.Serve(front, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// An answer that begins before the end of the request's body was seen would otherwise cut that body off.
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			forward.ServeHTTP(w, r)
+		}))
 	}()
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -4,6 +4,7 @@ package mcp_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -69,14 +70,20 @@ func startRegistered(tb testing.TB, options func(*mcp.ServerOptions), byURL bool
 func (p *protected) signedIn(tb testing.TB) string {
 	tb.Helper()
 	target := must(url.Parse(p.url))
-	proxy := httptest.NewServer(&httputil.ReverseProxy{
+	forward := &httputil.ReverseProxy{
 		FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
 			r.Out.Host = r.In.Host
 			r.Out.Header.Set("Authorization", "Bearer "+p.token)
 		},
-	})
+	}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Without it net/http closes the request's body as soon as the answer begins. When the server is quicker than the
+		// goroutine that sends the body is to see its end, that goroutine fails then, and takes the answer down with it.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		forward.ServeHTTP(w, r)
+	}))
 	tb.Cleanup(proxy.Close)
 	return "http://localhost:" + must(url.Parse(proxy.URL)).Port() + "/mcp"
 }
