@@ -63,6 +63,38 @@ func (s *Server) missingConsent(client *Application, want wanted, person identit
 	return missing, have
 }
 
+// consent is what an application may be allowed to ask of a resource.
+type consent struct {
+	resource *Application
+	names    []string
+}
+
+// behind is what a page that asks for consent asks for beside the client's own permissions, when the client asks for all
+// of them (.default) and the resource lists it among its known clients: the resource's own permissions at the APIs
+// behind it. What is there already is left out unless it is to be asked anew.
+//
+// https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow#default-and-combined-consent
+func (s *Server) behind(client *Application, want wanted, person identity.ObjectID, anew bool) []consent {
+	if !want.all || want.resource == nil || !slices.Contains(want.resource.API.KnownClientApplications, client.AppID) {
+		return nil
+	}
+	var all []consent
+	for _, required := range want.resource.RequiredResourceAccess {
+		api := s.dir.Application(required.ResourceAppID)
+		if api == nil {
+			continue
+		}
+		names := registered(want.resource, api)
+		if !anew {
+			names, _ = s.missingConsent(want.resource, wanted{resource: api, names: names}, person)
+		}
+		if len(names) > 0 {
+			all = append(all, consent{api, names})
+		}
+	}
+	return all
+}
+
 // giveConsent records what a person agreed to, for herself or, an administrator, for everyone. The name ".default"
 // stands for what the client's registration asks of the resource.
 func (s *Server) giveConsent(client, resource *Application, person *Person, everyone bool, names []string) error {

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
@@ -213,33 +212,54 @@ func (s *visit) afterPolicies(person *Person, sess session) error {
 		return s.adminStep(person)
 	}
 	missing, _ := s.missingConsent(s.r.client, s.r.want, person.ID)
-	if s.r.prompt == "consent" && !s.f.Agreed {
+	anew := s.r.prompt == "consent" && !s.f.Agreed
+	if anew {
 		missing = s.r.want.names
 		if s.r.want.all {
 			missing = registered(s.r.client, s.r.want.resource)
 		}
 	}
 	if len(missing) > 0 {
-		asked := s.permissions(missing)
-		switch s.form.Get("consent") {
-		case "no":
-			return s.turnAway(refuse(65004))
-		case "yes":
-			if needsAdministrator(s.r, asked) && !person.IsAdministrator() {
-				return s.consentPage(person, asked)
-			}
-			if err := s.giveConsent(s.r.client, s.r.want.resource, person, s.form.Get("everybody") != "", missing); err != nil {
-				return fmt.Errorf("record consent: %w", err)
-			}
-			s.f.Agreed = true
-		default:
-			return s.consentPage(person, asked)
+		agreed, err := s.askConsent(person, missing, s.behind(s.r.client, s.r.want, person.ID, anew))
+		if err != nil || !agreed {
+			return err
 		}
 	}
 	if s.r.device != nil {
 		return s.confirmDevice(person, sess)
 	}
 	return s.finish(s.w, s.c, s.r.authorization, person, sess)
+}
+
+// askConsent applies the answer of the page that asks for consent, or shows it; agreed says that the walk goes on.
+func (s *visit) askConsent(person *Person, missing []string, behind []consent) (agreed bool, err error) {
+	asked := s.permissions(missing)
+	for _, one := range behind {
+		for _, name := range one.names {
+			asked = append(asked, describePermission(one.resource, one.resource.ResourceURI(), name))
+		}
+	}
+	switch s.form.Get("consent") {
+	case "no":
+		return false, s.turnAway(refuse(65004))
+	case "yes":
+		if needsAdministrator(asked) && !person.IsAdministrator() {
+			return false, s.consentPage(person, asked)
+		}
+		everyone := s.form.Get("everybody") != ""
+		if err = s.giveConsent(s.r.client, s.r.want.resource, person, everyone, missing); err != nil {
+			return false, fmt.Errorf("record consent: %w", err)
+		}
+		for _, one := range behind {
+			if err = s.giveConsent(s.r.want.resource, one.resource, person, everyone, one.names); err != nil {
+				return false, fmt.Errorf("record consent: %w", err)
+			}
+		}
+		s.f.Agreed = true
+		return true, nil
+	default:
+		return false, s.consentPage(person, asked)
+	}
 }
 
 // permissions describes what is asked for in the words of the resource.
@@ -259,16 +279,14 @@ func describePermission(resource *Application, prefix, name string) permission {
 	if scope, ok := resource.Scope(name); ok {
 		p.Title = orElse(orElse(scope.UserConsentDisplayName, scope.AdminConsentDisplayName), name)
 		p.Description = orElse(scope.UserConsentDescription, scope.AdminConsentDescription)
+		p.admin = scope.Type == "Admin"
 	}
 	return p
 }
 
 // needsAdministrator reports whether one of the permissions is not a person's own to give.
-func needsAdministrator(r *request, asked []permission) bool {
-	return slices.ContainsFunc(asked, func(p permission) bool {
-		scope, ok := r.want.resource.Scope(p.Scope[strings.LastIndexByte(p.Scope, '/')+1:])
-		return ok && scope.Type == "Admin"
-	})
+func needsAdministrator(asked []permission) bool {
+	return slices.ContainsFunc(asked, func(p permission) bool { return p.admin })
 }
 
 // turnAway tells the application, where it can be told and may know, else the person.
@@ -354,6 +372,6 @@ func (s *visit) consentPage(person *Person, asked []permission) error {
 	who := s.faceOf(person)
 	return s.render(s.w, s.c, http.StatusOK, "consent", view{
 		Title: "Permissions requested", App: s.r.client.DisplayName, Flow: s.sealed(), Action: loginPath(s.c), Person: &who, Permissions: asked,
-		Admin: person.IsAdministrator(), NeedsAdmin: needsAdministrator(s.r, asked) && !person.IsAdministrator(),
+		Admin: person.IsAdministrator(), NeedsAdmin: needsAdministrator(asked) && !person.IsAdministrator(),
 	})
 }

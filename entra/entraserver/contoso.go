@@ -119,7 +119,7 @@ func contosoAPI() *Application {
 				{client(ContosoWebAgent), []string{ExecuteScope}},
 				{client(ContosoAgent), []string{ExecuteScope}},
 			},
-			KnownClientApplications: []identity.ClientID{client(ContosoWebClient)},
+			KnownClientApplications: []identity.ClientID{client(ContosoWebClient), client(ContosoWebAgent)},
 		},
 		AppRoles: []AppRole{{
 			ID: "401e0000-0000-4000-8000-000000000001", Value: "Tools.Execute.All", DisplayName: "Execute MCP tools without a person",

@@ -80,7 +80,10 @@ type face struct {
 	Disabled                      bool
 }
 
-type permission struct{ Title, Description, Scope string }
+type permission struct {
+	Title, Description, Scope string
+	admin                     bool // only an administrator can give it
+}
 
 type field struct{ Name, Value string }
 

@@ -511,6 +511,41 @@ func TestConsent(t *testing.T) {
 	}
 }
 
+// A client that the API knows asks for all permissions: one page asks for those of the API behind it, too.
+func TestCombinedConsent(t *testing.T) {
+	s := newTestServer(t, nil)
+	if err := s.SetPolicies(Policies{ConsentMissing: []ConsentGap{{Client: ContosoAPI, Resource: entra.SearchAppID}}}); err != nil {
+		t.Fatal(err)
+	}
+	missing := func(who string) bool {
+		return s.policies.consentHidden(client(ContosoAPI), client(entra.SearchAppID), object(who))
+	}
+	all := []string{"scope", "api://" + ContosoAPI + "/.default"}
+	p := newSurfer(t, s)
+	p.open(authorizeURL(all...))
+	p.press("person", Alice)
+	if p.result().Get("code") == "" || !missing(Alice) {
+		t.Errorf("the client's own consent is there, so nothing is asked: %s", p.location)
+	}
+	p.open(authorizeURL(append(all, "prompt", "consent")...))
+	p.see("Permissions requested")
+	for _, want := range []string{"Execute MCP tools", "Access Azure AI Search", "https://search.azure.com/user_impersonation"} {
+		if !strings.Contains(p.page, want) {
+			t.Errorf("%q is not asked for:\n%s", want, p.page)
+		}
+	}
+	p.press("consent", "yes")
+	if p.result().Get("code") == "" || missing(Alice) || !missing(Bob) {
+		t.Errorf("alice consented for herself: %s", p.location)
+	}
+	stranger := newSurfer(t, s)
+	stranger.open(authorizeURL("scope", "api://"+ContosoAPI+"/execute", "prompt", "consent"))
+	stranger.press("person", Bob)
+	if strings.Contains(stranger.page, "Access Azure AI Search") {
+		t.Error("one scope by name asks for what is behind it")
+	}
+}
+
 func TestConsentOnlyByAnAdministrator(t *testing.T) {
 	s := newTestServer(t, nil)
 	p := newSurfer(t, s)
