@@ -63,7 +63,7 @@ const (
 type Guard struct {
 	cfg             Config
 	hosts, origins  map[string]bool
-	calls, failures *limiter
+	calls, failures *Limiter
 }
 
 // New validates the configuration, reporting every mistake.
@@ -104,8 +104,10 @@ func New(cfg Config) (*Guard, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("httpguard: %w", errors.Join(errs...))
 	}
-	g.calls = newLimiter(cfg.Calls, cfg.CallBurst, 50, 200, cfg.Now)
-	g.failures = newLimiter(cfg.Failures, cfg.FailureBurst, 5, 300, cfg.Now)
+	limit, burst := limitOf(cfg.Calls, cfg.CallBurst, 50, 200)
+	g.calls = NewLimiter(limit, burst, cfg.Now)
+	limit, burst = limitOf(cfg.Failures, cfg.FailureBurst, 5, 300)
+	g.failures = NewLimiter(limit, burst, cfg.Now)
 	g.cfg = cfg
 	return g, nil
 }

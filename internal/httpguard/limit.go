@@ -12,9 +12,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter holds a token bucket per key, in two generations: when the young one is full, or as old as a bucket takes to
+// Limiter holds a token bucket per key, in two generations: when the young one is full, or as old as a bucket takes to
 // fill, it becomes the old one, and the old one is forgotten. That bounds memory; a forgotten bucket is a full one.
-type limiter struct {
+type Limiter struct {
 	limit rate.Limit
 	burst int
 	now   func() time.Time
@@ -27,14 +27,13 @@ type limiter struct {
 // maxKeys bounds one generation, some 2 MiB.
 const maxKeys = 10_000
 
-func newLimiter(perSecond float64, burst int, defaultRate float64, defaultBurst int, now func() time.Time) *limiter {
-	l := &limiter{now: now, young: map[string]*rate.Limiter{}, turned: now()}
-	l.limit, l.burst = limitOf(perSecond, burst, defaultRate, defaultBurst)
-	return l
+// NewLimiter allows each key so many takings per second in the long run, and burst at once.
+func NewLimiter(perSecond rate.Limit, burst int, now func() time.Time) *Limiter {
+	return &Limiter{limit: perSecond, burst: burst, now: now, young: map[string]*rate.Limiter{}, turned: now()}
 }
 
-// take takes one token of a key; where there is none it returns how long that will be so.
-func (l *limiter) take(key string) (wait time.Duration) {
+// Take takes one token of a key; where there is none it returns how long that will be so.
+func (l *Limiter) Take(key string) (wait time.Duration) {
 	if l.limit == rate.Inf {
 		return 0
 	}
@@ -46,7 +45,7 @@ func (l *limiter) take(key string) (wait time.Duration) {
 	return wait
 }
 
-func (l *limiter) bucket(key string, now time.Time) *rate.Limiter {
+func (l *Limiter) bucket(key string, now time.Time) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fill := time.Duration(float64(l.burst) / float64(l.limit) * float64(time.Second))
@@ -71,7 +70,7 @@ func (g *Guard) limitCalls(next http.Handler) http.Handler {
 		}
 		if g.cfg.Caller != nil {
 			if key := g.cfg.Caller(r); key != "" {
-				if wait := g.calls.take(key); wait > 0 {
+				if wait := g.calls.Take(key); wait > 0 {
 					tooMany(w, wait, "too many calls: wait and try again")
 					return
 				}
@@ -91,7 +90,7 @@ type outcomeKey struct{}
 func (g *Guard) limitFailures(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		outcome := &outcome{}
-		limited := &failureWriter{ResponseWriter: w, outcome: outcome, take: func() time.Duration { return g.failures.take(g.address(r)) }}
+		limited := &failureWriter{ResponseWriter: w, outcome: outcome, take: func() time.Duration { return g.failures.Take(Address(r, g.cfg.Proxies)) }}
 		next.ServeHTTP(limited, r.WithContext(context.WithValue(r.Context(), outcomeKey{}, outcome)))
 	})
 }
@@ -143,16 +142,19 @@ func (w *failureWriter) FlushError() error {
 // Flush implements [http.Flusher].
 func (w *failureWriter) Flush() { _ = w.FlushError() }
 
-// address is where a request comes from: the peer, or, where the peer is a proxy of ours, the last address that our
-// proxies did not add. Of IPv6 the network counts: one machine has as many addresses there as it likes.
-func (g *Guard) address(r *http.Request) string {
+// Address is where a request comes from: the peer, or, where the peer is one of our proxies, the last address that these
+// did not add. Of IPv6 the network counts: one machine has as many addresses there as it likes.
+func Address(r *http.Request, proxies []netip.Prefix) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return "unknown"
 	}
+	ours := func(addr netip.Addr) bool {
+		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+	}
 	addr := peer.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
-	for i := len(hops) - 1; i >= 0 && g.isProxy(addr); i-- {
+	for i := len(hops) - 1; i >= 0 && ours(addr); i-- {
 		forwarded, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
 			break
@@ -165,8 +167,4 @@ func (g *Guard) address(r *http.Request) string {
 		}
 	}
 	return addr.String()
-}
-
-func (g *Guard) isProxy(addr netip.Addr) bool {
-	return slices.ContainsFunc(g.cfg.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
