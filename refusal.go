@@ -22,6 +22,10 @@ import (
 // MetaChain is the key of a result's _meta that holds the id of the call's chain.
 const MetaChain = "onbehalf/chain"
 
+// MetaRefusal is the key of a result's _meta that tells programs what the words of a refusal tell people: an object with
+// kind, aadsts, correlation and retryAfter (seconds), each only where it is known.
+const MetaRefusal = "onbehalf/refusal"
+
 // codeRefused is the JSON-RPC error code in the body of an HTTP 401 or 403 that a tool's refusal became: a client that
 // cannot act on the header still shows the reason.
 const codeRefused = -32001
@@ -78,12 +82,12 @@ func (s *Server) answerRefusals(next mcp.MethodHandler) mcp.MethodHandler {
 			}
 			call.Content = []mcp.Content{&mcp.TextContent{Text: s.words(ctx, failure)}}
 			call.StructuredContent = nil
+			if refusal, ok := errors.AsType[*obo.Refusal](failure); ok {
+				setMeta(call, MetaRefusal, refusalOf(refusal))
+			}
 		}
 		if id := chainID(ctx); id != "" {
-			if call.Meta == nil {
-				call.Meta = mcp.Meta{}
-			}
-			call.Meta[MetaChain] = id
+			setMeta(call, MetaChain, id)
 		}
 		return call, nil
 	}
@@ -147,17 +151,36 @@ func internalMessage(ctx context.Context) string {
 	return "the tool failed; the operator finds the reason under the reference " + chainID(ctx)
 }
 
-// refusalData tells programs what the words tell people.
-func refusalData(ctx context.Context, failure error) json.RawMessage {
-	data := struct {
-		Kind   string `json:"kind,omitempty"`
-		AADSTS int    `json:"aadsts,omitempty"`
-		Chain  string `json:"chain,omitempty"`
-	}{Chain: chainID(ctx)}
-	if refusal, ok := errors.AsType[*obo.Refusal](failure); ok {
-		data.Kind = refusal.Kind.String()
-		data.AADSTS = refusal.Advice.Code
+func setMeta(call *mcp.CallToolResult, key string, value any) {
+	if call.Meta == nil {
+		call.Meta = mcp.Meta{}
 	}
+	call.Meta[key] = value
+}
+
+// refusalInfo tells programs what the words tell people.
+type refusalInfo struct {
+	Kind        string `json:"kind,omitempty"`
+	AADSTS      int    `json:"aadsts,omitempty"`
+	Correlation string `json:"correlation,omitempty"` // of Entra's answer
+	RetryAfter  int    `json:"retryAfter,omitempty"`  // seconds
+	Chain       string `json:"chain,omitempty"`
+}
+
+func refusalOf(refusal *obo.Refusal) refusalInfo {
+	info := refusalInfo{Kind: refusal.Kind.String(), AADSTS: refusal.Advice.Code, RetryAfter: int(refusal.RetryAfter.Seconds())}
+	if refusal.Entra != nil {
+		info.Correlation = refusal.Entra.Correlation
+	}
+	return info
+}
+
+func refusalData(ctx context.Context, failure error) json.RawMessage {
+	var data refusalInfo
+	if refusal, ok := errors.AsType[*obo.Refusal](failure); ok {
+		data = refusalOf(refusal)
+	}
+	data.Chain = chainID(ctx)
 	out, err := json.Marshal(data)
 	if err != nil {
 		return nil

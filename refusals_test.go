@@ -377,6 +377,10 @@ func TestTheConsentLinkWorks(t *testing.T) {
 	if !result.IsError || link == "" || !strings.Contains(text(result), "AADSTS65001") {
 		t.Fatalf("got %q, want the consent link", text(result))
 	}
+	info, _ := result.Meta[onbehalf.MetaRefusal].(map[string]any)
+	if info["kind"] != "consent-required" || info["aadsts"] != 65001.0 || !strings.Contains(text(result), info["correlation"].(string)) {
+		t.Errorf("for programs: %v, want what the words say", info)
+	}
 	h.consents(t, link)
 	h.clock.mu.Lock()
 	h.clock.ahead = 15 * time.Second // a refusal is remembered for seconds
