@@ -60,8 +60,9 @@ var mayImport = map[string][]string{
 	"internal/conform":   {"identity", "entra"},
 
 	// The agent.
-	"internal/agent": {},
-	"internal/web":   {"identity", "entra", "chain", "signin", "internal/agent"},
+	"internal/agent":   {},
+	"internal/history": {"identity"},
+	"internal/web":     {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard"},
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},
