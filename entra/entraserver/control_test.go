@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/onbehalf/onbehalf/entra"
 )
 
 // control calls the control API as a program of this machine does.
@@ -201,8 +203,29 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
-	if n := len(Scenarios()); n != 10 {
+	if n := len(Scenarios()); n != 11 {
 		t.Errorf("%d scenarios", n)
+	}
+}
+
+// What a set-up makes is taken away; what a tenant has without one stays.
+func TestScenarioEmpty(t *testing.T) {
+	s := newServer(t, Config{})
+	if err := s.Scenario("empty"); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range s.dir.Applications() {
+		if !a.Foreign {
+			t.Errorf("%s is still there", a.DisplayName)
+		}
+	}
+	for _, id := range []string{entra.SearchAppID, entra.GraphAppID, GraphCommandLineID, ContosoIdentity} {
+		if s.dir.PrincipalOf(client(id)) == nil {
+			t.Errorf("%s is gone", id)
+		}
+	}
+	if s.dir.FindPerson("alice") == nil {
+		t.Error("alice is gone")
 	}
 }
 

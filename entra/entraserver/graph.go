@@ -22,7 +22,9 @@ type graphAPI struct {
 	now    func() time.Time
 	verify func(r *http.Request, raw string) (graphToken, error)
 	base   func(r *http.Request) string // as which host the request is answered: "https://localhost:8443"
-	delay  int                          // how many requests a new object stays invisible for
+	delay  func() int                   // how many requests a new object stays invisible for
+	// verifiedURIs says that web addresses are App ID URIs only below the tenant's own domain.
+	verifiedURIs func() bool
 
 	mu    sync.Mutex
 	fresh map[string]int // id of a new object → requests that still miss it
@@ -271,7 +273,8 @@ func strictJSON(body []byte, v any) error {
 
 // appear notes that an object is new; seen reports whether requests can see it by now, and counts this one.
 func (g *graphAPI) appear(ids ...string) {
-	if g.delay == 0 {
+	delay := g.delay()
+	if delay == 0 {
 		return
 	}
 	g.mu.Lock()
@@ -280,7 +283,7 @@ func (g *graphAPI) appear(ids ...string) {
 		g.fresh = map[string]int{}
 	}
 	for _, id := range ids {
-		g.fresh[id] = g.delay
+		g.fresh[id] = delay
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/onbehalf/onbehalf/identity"
 )
 
 func readApps() []string {
@@ -31,6 +29,7 @@ func graphAppRoutes() []graphRoute {
 		{"GET", fic, 200, readApps(), nil, (*graphCall).listFederated},
 		{"POST", fic, 201, writeApps(), nil, (*graphCall).createFederated},
 		{"GET", fic + "/{}", 200, readApps(), nil, (*graphCall).getFederated},
+		{"PATCH", fic + "/{}", 204, writeApps(), nil, (*graphCall).patchFederated},
 		{"DELETE", fic + "/{}", 204, writeApps(), nil, (*graphCall).deleteFederated},
 	}
 }
@@ -65,7 +64,7 @@ func applicationProperties(a *Application) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"identifierUris", "appRoles", "requiredResourceAccess", "passwordCredentials", "keyCredentials"} {
+	for _, name := range []string{"identifierUris", "appRoles", "requiredResourceAccess", "passwordCredentials", "keyCredentials", "tags"} {
 		if properties[name] == nil {
 			properties[name] = []any{}
 		}
@@ -84,6 +83,7 @@ func (c *graphCall) listApplications() (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		hideKeys(properties)
 		all = append(all, properties)
 	}
 	return c.list("applications", all)
@@ -94,7 +94,22 @@ func (c *graphCall) showApplication(a *Application) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(c.query.selected, func(s string) bool { return strings.EqualFold(s, "keyCredentials") }) {
+		hideKeys(properties)
+	}
 	return c.one("applications", properties)
+}
+
+// hideKeys takes the certificates out: Graph tells them only when a single object's keyCredentials are selected by name.
+//
+// https://learn.microsoft.com/graph/api/resources/keycredential
+func hideKeys(properties map[string]any) {
+	keys, _ := properties["keyCredentials"].([]any)
+	for _, key := range keys {
+		if key, ok := key.(map[string]any); ok {
+			key["key"] = nil
+		}
+	}
 }
 
 func (c *graphCall) getApplication() (any, error) {
@@ -111,7 +126,7 @@ func (c *graphCall) createApplication() (any, error) {
 		return nil, err
 	}
 	a := &Application{ID: object(newGUID()), AppID: client(newGUID()), SignInAudience: "AzureADandPersonalMicrosoftAccount", Created: c.now().UTC().Truncate(time.Second)}
-	if err := changeApplication(a, body); err != nil {
+	if err := c.changeApplication(a, body); err != nil {
 		return nil, err
 	}
 	if a.DisplayName == "" {
@@ -133,7 +148,10 @@ func (c *graphCall) patchApplication() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.dir.UpdateApplication(a.AppID, func(a *Application) error { return changeApplication(a, body) })
+	if err = c.checkPreAuthorized(a.AppID, body); err != nil {
+		return nil, err
+	}
+	err = c.dir.UpdateApplication(a.AppID, func(a *Application) error { return c.changeApplication(a, body) })
 	return nil, applicationTrouble(err)
 }
 
@@ -164,7 +182,9 @@ func readOnlyProperties() []string {
 // the body leaves out stay; every collection is replaced whole.
 //
 // https://learn.microsoft.com/graph/api/application-update
-func changeApplication(a *Application, body []byte) error {
+//
+// It runs within an update of the directory, and must not ask the directory for another application.
+func (c *graphCall) changeApplication(a *Application, body []byte) error {
 	if err := strictJSON(body, &Application{}); err != nil {
 		return err
 	}
@@ -191,7 +211,7 @@ func changeApplication(a *Application, body []byte) error {
 	}
 	fresh.PasswordCredentials, fresh.FederatedCredentials = a.PasswordCredentials, a.FederatedCredentials
 	fresh.Foreign, fresh.Disabled, fresh.AgentBlueprint = a.Foreign, a.Disabled, a.AgentBlueprint
-	if err := checkApplication(fresh); err != nil {
+	if err := errors.Join(checkApplication(fresh), c.checkNewURIs(fresh, a.IdentifierURIs), completeKeys(fresh)); err != nil {
 		return err
 	}
 	*a = *fresh
@@ -209,50 +229,4 @@ func layOver(old map[string]any, change map[string]json.RawMessage) map[string]a
 		old[name] = value
 	}
 	return old
-}
-
-// Bounds of an application.
-const (
-	maxDisplayName = 256
-	maxCollection  = 1200
-)
-
-// checkApplication refuses what Graph refuses, as far as set-up programs meet it.
-func checkApplication(a *Application) error {
-	if len(a.DisplayName) > maxDisplayName {
-		return errGraphBad("Property displayName is too long.")
-	}
-	if len(a.API.Scopes) > maxCollection || len(a.AppRoles) > maxCollection || len(a.IdentifierURIs) > maxCollection || len(a.KeyCredentials) > maxCollection {
-		return errGraphBad("A collection has too many elements.")
-	}
-	for _, uri := range a.IdentifierURIs {
-		if len(uri) > 255 || !strings.Contains(uri, "://") {
-			return errGraphBad("Values of identifierUris property must be a valid URI: '" + clipText(uri, 60) + "'.")
-		}
-	}
-	known := map[string]bool{}
-	values := map[string]bool{}
-	for _, scope := range a.API.Scopes {
-		if _, err := identity.ParseObjectID(scope.ID); err != nil || known[scope.ID] || scope.Value == "" || values[scope.Value] || strings.ContainsAny(scope.Value, " /") {
-			return errGraphBad("Property api.oauth2PermissionScopes: each needs an id (GUID) and a value of its own.")
-		}
-		known[scope.ID], values[scope.Value] = true, true
-	}
-	for _, pre := range a.API.PreAuthorized {
-		for _, id := range pre.DelegatedPermissionIDs {
-			if !known[id] {
-				return &graphError{400, "InvalidValue", "Property PreAuthorizedApplication references an invalid permission: '" + clipText(id, 40) + "' is none of the application's oauth2PermissionScopes."}
-			}
-		}
-	}
-	return checkRedirects(a)
-}
-
-func checkRedirects(a *Application) error {
-	for _, uri := range slices.Concat(a.Web.RedirectURIs, a.PublicClient.RedirectURIs, a.SPA.RedirectURIs) {
-		if len(uri) > 256 || !strings.Contains(uri, ":") || strings.ContainsAny(uri, " #") {
-			return errGraphBad("Invalid redirect URI '" + clipText(uri, 60) + "'.")
-		}
-	}
-	return nil
 }

@@ -199,6 +199,10 @@ func TestGraphRefusesChanges(t *testing.T) {
 		{"consent for nobody", "POST", "/v1.0/oauth2PermissionGrants", `{"clientId":"` + apiSP + `","resourceId":"` + search + `","consentType":"Principal","scope":"x"}`, 400, "Request_BadRequest", "principalId"},
 		{"consent of an application id", "POST", "/v1.0/oauth2PermissionGrants", `{"clientId":"` + ContosoAPI + `","resourceId":"` + search + `","consentType":"AllPrincipals","scope":"x"}`, 404, "Request_ResourceNotFound", ContosoAPI},
 		{"no consent", "DELETE", "/v1.0/oauth2PermissionGrants/nonsense", ``, 404, "Request_ResourceNotFound", "nonsense"},
+		{"an App ID URI with a slash at its end", "PATCH", app, `{"identifierUris":["https://mcp.contoso.example/"]}`, 400, "Request_BadRequest", "slash"},
+		{"a strange App ID URI for v1 tokens", "PATCH", app, `{"identifierUris":["https://mcp.fabrikam.example/mcp"],"api":{"requestedAccessTokenVersion":1}}`, 400, "HostNameNotOnVerifiedDomain", "Failed to add identifier URI"},
+		{"no certificate", "PATCH", app, `{"keyCredentials":[{"type":"AsymmetricX509Cert","usage":"Verify"}]}`, 400, "Request_BadRequest", "key"},
+		{"federation without a subject", "PATCH", app + "/federatedIdentityCredentials/x", `{"subject":"s"}`, 404, "Request_ResourceNotFound", "x"},
 		{"no secret", "POST", app + "/removePassword", `{"keyId":"x"}`, 400, "Request_BadRequest", "keyId"},
 		{"a secret that ends before it begins", "POST", app + "/addPassword", `{"passwordCredential":{"endDateTime":"2001-01-01T00:00:00Z"}}`, 400, "Request_BadRequest", "lifetime"},
 		{"federation with two audiences", "POST", app + "/federatedIdentityCredentials", `{"name":"a","issuer":"https://a","subject":"s","audiences":["a","b"]}`, 400, "Request_BadRequest", "one audience"},
@@ -213,6 +217,49 @@ func TestGraphRefusesChanges(t *testing.T) {
 	}
 	if diff := cmp.Diff(api.IdentifierURIs, s.dir.Application(client(ContosoAPI)).IdentifierURIs); diff != "" {
 		t.Error("a refused change left traces", diff)
+	}
+}
+
+// What tenants demand of App ID URIs.
+func TestGraphVerifiedDomain(t *testing.T) {
+	s := newTestServer(t, nil)
+	if err := s.SetPolicies(Policies{AppIDURIs: "some"}); err == nil {
+		t.Error("an unknown demand was accepted")
+	}
+	if err := s.SetPolicies(Policies{AppIDURIs: "verified-domain"}); err != nil {
+		t.Fatal(err)
+	}
+	token := graphBearer(t, s, Adele, adminScopes, "")
+	app := "/v1.0/applications(appId='" + ContosoAPI + "')"
+	for uri, want := range map[string]int{
+		"https://mcp.contoso.example/mcp": 204, "https://contoso.example": 204, "api://anything": 204,
+		"https://contoso.example.evil.example/mcp": 400, "https://notcontoso.example": 400, "http://localhost:8000/mcp": 400,
+	} {
+		if status, body := graphDo(t, s, token, "PATCH", app, `{"identifierUris":["`+uri+`"]}`); status != want {
+			t.Errorf("%s: got %d %v, want %d", uri, status, body, want)
+		}
+	}
+}
+
+// Certificates are told when they are asked for by name; a list of them is replaced whole.
+func TestGraphCertificates(t *testing.T) {
+	s := newTestServer(t, nil)
+	c := overTLS(t, s)
+	_, der := certificate(t)
+	path := graph.ByAppID("applications", ContosoAPI)
+	body := map[string]any{"keyCredentials": []graph.KeyCredential{{Type: "AsymmetricX509Cert", Usage: "Verify", Key: der}}}
+	if err := c.Patch(t.Context(), path, body); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{"": 0, "id,keyCredentials": len(der), "id": -1} {
+		app, err := graph.Get[graph.Application](t.Context(), c, path, url.Values{"$select": {query}})
+		got := -1
+		if len(app.KeyCredentials) == 1 {
+			got = len(app.KeyCredentials[0].Key)
+		}
+		if err != nil || got != want {
+			t.Errorf("$select=%q: got %d bytes and %v, want %d", query, got, err, want)
+		}
 	}
 }
 
@@ -231,6 +278,15 @@ func TestGraphDelay(t *testing.T) {
 	_, sp := graphDo(t, s, token, "POST", "/v1.0/servicePrincipals", `{"appId":"`+appID+`"}`)
 	spID, _ := sp["id"].(string)
 	grant := `{"clientId":"` + spID + `","resourceId":"` + s.dir.PrincipalOf(client(entra.SearchAppID)).ID.String() + `","consentType":"AllPrincipals","scope":"x"}`
+	own := `{"api":{"preAuthorizedApplications":[{"appId":"` + appID + `","delegatedPermissionIds":["` + ExecuteScope + `"]}]}}`
+	if status, _ := graphDo(t, s, token, "PATCH", "/v1.0/applications(appId='"+ContosoAPI+"')", own); status != 204 {
+		t.Errorf("pre-authorization of what is seen: got %d", status)
+	}
+	_, hidden := graphDo(t, s, token, "POST", "/v1.0/applications", `{"displayName":"hidden","tags":["a tag"]}`)
+	hiddenID, _ := hidden["appId"].(string)
+	if status, body := graphDo(t, s, token, "PATCH", "/v1.0/applications(appId='"+ContosoAPI+"')", strings.ReplaceAll(own, appID, hiddenID)); status != 400 {
+		t.Errorf("pre-authorization of what is not seen: got %d %v", status, body)
+	}
 	for i, want := range []int{404, 404, 201} {
 		if status, _ := graphDo(t, s, token, "POST", "/v1.0/oauth2PermissionGrants", grant); status != want {
 			t.Errorf("consent %d: got %d, want %d", i, status, want)

@@ -64,16 +64,17 @@ func (c *graphCall) principalProperties(sp *ServicePrincipal) (map[string]any, e
 		return nil, err
 	}
 	names := []any{sp.AppID.String()}
-	properties["oauth2PermissionScopes"], properties["appRoles"] = []any{}, []any{}
+	properties["oauth2PermissionScopes"], properties["appRoles"], properties["tags"] = []any{}, []any{}, []any{}
 	if a := c.dir.Application(sp.AppID); a != nil {
 		offered, err := asProperties(struct {
 			Scopes []PermissionScope `json:"oauth2PermissionScopes"`
 			Roles  []AppRole         `json:"appRoles"`
-		}{append([]PermissionScope{}, a.API.Scopes...), append([]AppRole{}, a.AppRoles...)})
+			Tags   []string          `json:"tags"`
+		}{append([]PermissionScope{}, a.API.Scopes...), append([]AppRole{}, a.AppRoles...), append([]string{}, a.Tags...)})
 		if err != nil {
 			return nil, err
 		}
-		properties["oauth2PermissionScopes"], properties["appRoles"] = offered["oauth2PermissionScopes"], offered["appRoles"]
+		properties["oauth2PermissionScopes"], properties["appRoles"], properties["tags"] = offered["oauth2PermissionScopes"], offered["appRoles"], offered["tags"]
 		for _, uri := range a.IdentifierURIs {
 			names = append(names, uri)
 		}

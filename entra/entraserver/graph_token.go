@@ -9,7 +9,11 @@ import (
 
 // graphRoutes mounts Microsoft Graph on the host of the local Entra.
 func (s *Server) graphRoutes() map[string]endpoint {
-	api := &graphAPI{dir: s.dir, now: s.now, delay: s.config.GraphDelay, verify: s.verifyGraphToken, base: s.graphBase}
+	api := &graphAPI{
+		dir: s.dir, now: s.now, verify: s.verifyGraphToken, base: s.graphBase,
+		delay:        func() int { return s.policies.current().graphDelay },
+		verifiedURIs: func() bool { return s.policies.current().verifiedURIs },
+	}
 	return map[string]endpoint{"ANY /v1.0/*": {name: "graph", handle: func(w http.ResponseWriter, c *call) error {
 		w.Header().Del("Pragma")
 		api.ServeHTTP(w, c.Request)

@@ -65,6 +65,7 @@ type Application struct {
 	GroupMembershipClaims  *string                  `json:"groupMembershipClaims"` // nil, "None", "SecurityGroup", "All"
 	PasswordCredentials    []PasswordCredential     `json:"passwordCredentials"`
 	KeyCredentials         []KeyCredential          `json:"keyCredentials"`
+	Tags                   []string                 `json:"tags"` // of one's own choice; the service principal shows them, too
 
 	FederatedCredentials []FederatedCredential `json:"-"` // a collection of its own in Graph
 	Foreign              bool                  `json:"-"` // Microsoft's: known by its service principal only
@@ -287,6 +288,7 @@ func (a *Application) Clone() *Application {
 		c.OptionalClaims = &claims
 	}
 	c.PasswordCredentials = slices.Clone(a.PasswordCredentials)
+	c.Tags = slices.Clone(a.Tags)
 	c.KeyCredentials = slices.Clone(a.KeyCredentials)
 	c.FederatedCredentials = cloneEach(a.FederatedCredentials, func(f *FederatedCredential) { f.Audiences = slices.Clone(f.Audiences) })
 	return &c

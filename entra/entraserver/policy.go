@@ -25,6 +25,13 @@ type Policies struct {
 	RevokeAfterSeconds  int `json:"revoke_after_seconds,omitempty" yaml:"revoke_after_seconds"`
 	RefreshTokenSeconds int `json:"refresh_token_seconds,omitempty" yaml:"refresh_token_seconds"` // life of refresh tokens that are not used; 0: 90 days
 	AccessTokenSeconds  int `json:"access_token_seconds,omitempty" yaml:"access_token_seconds"`   // life of new access tokens; 0: as configured
+
+	// GraphDelay is how many requests to Graph miss an application or service principal that was just made, as with
+	// Entra's replication; 0: as configured.
+	GraphDelay int `json:"graph_delay_requests,omitempty" yaml:"graph_delay_requests"`
+	// AppIDURIs is what Graph accepts as App ID URI of an API with v2 tokens: "" anything, "verified-domain" web addresses
+	// below the tenant's own domain alone.
+	AppIDURIs string `json:"app_id_uris,omitempty" yaml:"app_id_uris"`
 }
 
 // Rule is one Conditional Access policy.
@@ -54,6 +61,11 @@ const (
 	requireFresh     = "fresh-sign-in"
 )
 
+const (
+	maxGraphDelay = 1000
+	onlyVerified  = "verified-domain" // app_id_uris
+)
+
 // policySet is [Policies] with names resolved. Nothing changes it but its gaps, under the mutex of the book.
 type policySet struct {
 	source        Policies
@@ -66,6 +78,8 @@ type policySet struct {
 	life          time.Duration // of access tokens; 0: random
 	refreshLife   time.Duration
 	revokeAfter   time.Duration // 0: never
+	graphDelay    int           // requests
+	verifiedURIs  bool
 }
 
 type rule struct {
@@ -94,7 +108,7 @@ type policyBook struct {
 }
 
 func newPolicyBook(config Config) *policyBook {
-	base := policySet{resource: config.Resource, refuseRevoked: config.RefuseRevoked, life: config.AccessTokenLife, refreshLife: refreshLife}
+	base := policySet{resource: config.Resource, refuseRevoked: config.RefuseRevoked, life: config.AccessTokenLife, refreshLife: refreshLife, graphDelay: config.GraphDelay}
 	return &policyBook{set: &base, base: base}
 }
 
@@ -193,6 +207,15 @@ func (s *Server) compile(p Policies) (*policySet, []identity.ObjectID, error) {
 	}
 	if p.RefuseRevoked != nil {
 		set.refuseRevoked = *p.RefuseRevoked
+	}
+	set.graphDelay = base.graphDelay
+	if p.GraphDelay < 0 || p.GraphDelay > maxGraphDelay {
+		errs = append(errs, fmt.Errorf("graph_delay_requests: want at most %d", maxGraphDelay))
+	} else if p.GraphDelay > 0 {
+		set.graphDelay = p.GraphDelay
+	}
+	if set.verifiedURIs = p.AppIDURIs == onlyVerified; p.AppIDURIs != "" && !set.verifiedURIs {
+		errs = append(errs, fmt.Errorf("app_id_uris %q: want %s, or nothing", p.AppIDURIs, onlyVerified))
 	}
 	set.life = seconds("access_token_seconds", p.AccessTokenSeconds, 28*time.Hour, base.life, &errs)
 	set.refreshLife = seconds("refresh_token_seconds", p.RefreshTokenSeconds, refreshLife, base.refreshLife, &errs)

@@ -23,6 +23,7 @@ func Scenarios() []Scenario {
 	return []Scenario{
 		{"blocked", "The exchange for Azure AI Search is refused by Conditional Access (AADSTS53003); signing in again does not help.", policies(Policies{Rules: []Rule{{Name: "block search", Resources: []string{searchURI}, Require: requireBlock}}})},
 		{"consent", "Nobody has consented that the MCP server searches on a person's behalf (AADSTS65001), until someone does.", policies(Policies{ConsentMissing: []ConsentGap{{Client: ContosoAPI, Resource: entra.SearchAppID}}})},
+		{"empty", "No application of the organisation's own is registered: the tenant as it is before a set-up, for onbehalf setup entra.", empty},
 		{"expired", "A sign-in does not last: access tokens and unused refresh tokens live six minutes, then the person has to sign in again (AADSTS700082, AADSTS500133).", policies(Policies{AccessTokenSeconds: shortLife, RefreshTokenSeconds: shortLife})},
 		{"mfa", "Azure AI Search wants multi-factor authentication (AADSTS50076 with claims): the next sign-in with these claims has it.", policies(Policies{Rules: []Rule{{Name: "MFA for search", Resources: []string{searchURI}, Require: requireMFA}}})},
 		{"overage", "Everyone's token says only that there are too many groups: who needs them asks Graph.", overage},
@@ -84,6 +85,19 @@ func revokeAll(s *Server) error {
 func replaceKeys(s *Server) error {
 	s.keys.armReplacement(time.Minute)
 	return s.RotateKeys(true)
+}
+
+// empty unregisters the sample applications. People, groups, Microsoft's applications and the managed identity stay.
+func empty(s *Server) error {
+	for _, a := range s.dir.Applications() {
+		if a.Foreign {
+			continue
+		}
+		if err := s.dir.DeleteApplication(a.AppID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // overage puts everyone into as many groups as dana is in: into all staff, and all staff into the groups.

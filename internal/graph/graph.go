@@ -96,9 +96,10 @@ func Get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 	return send[T](ctx, c, http.MethodGet, c.url(path, query), nil)
 }
 
-// Post creates an object or calls an action, and reads the answer.
+// Post creates an object or calls an action, and reads the answer. It is not tried again after 504, which does not tell
+// whether the object was made: the caller has to look.
 func Post[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
-	return send[T](ctx, c, http.MethodPost, c.url(path, nil), body)
+	return sendUnless[T](ctx, c, http.MethodPost, c.url(path, nil), body, func(e *Error) bool { return e.Status == http.StatusGatewayTimeout })
 }
 
 // Patch changes the properties that body holds. A collection is replaced whole.
@@ -177,6 +178,11 @@ func (c *Client) url(path string, query url.Values) string {
 
 // send makes one request, waits and tries again while Graph asks for it, and decodes the answer into a T.
 func send[T any](ctx context.Context, c *Client, method, address string, body any) (T, error) {
+	return sendUnless[T](ctx, c, method, address, body, func(*Error) bool { return false })
+}
+
+// sendUnless is send that gives up after some refusals.
+func sendUnless[T any](ctx context.Context, c *Client, method, address string, body any, final func(*Error) bool) (T, error) {
 	var out T
 	var text []byte
 	if body != nil {
@@ -191,7 +197,7 @@ func send[T any](ctx context.Context, c *Client, method, address string, body an
 			return decode[T](answer)
 		}
 		wait, again := c.waitBefore(err, attempt)
-		if !again {
+		if refused, ok := errors.AsType[*Error](err); !again || ok && final(refused) {
 			return out, err
 		}
 		if err := pause(ctx, wait); err != nil {
@@ -247,7 +253,7 @@ func (c *Client) once(ctx context.Context, method, address string, body []byte) 
 }
 
 // waitBefore says whether and after which wait a failed request is tried again. Graph asks for it with 429, 503 and 504
-// and has then done nothing.
+// and has then done nothing; after 504 it may have.
 //
 // https://learn.microsoft.com/graph/throttling
 func (c *Client) waitBefore(err error, attempt int) (time.Duration, bool) {

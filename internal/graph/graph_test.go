@@ -193,10 +193,11 @@ func TestWaitsWhenAskedTo(t *testing.T) {
 	}{
 		{"at once", []answer{{200, "", `{}`}}, 0, 1, 0},
 		{"as long as Graph says", []answer{{429, "7", ""}, {503, "3", ""}, {200, "", `{}`}}, 10 * time.Second, 3, 0},
-		{"longer each time when it does not say", []answer{{504, "", ""}, {503, "soon", ""}, {200, "", `{}`}}, 3 * time.Second, 3, 0},
+		{"longer each time when it does not say", []answer{{503, "", ""}, {503, "soon", ""}, {200, "", `{}`}}, 3 * time.Second, 3, 0},
 		{"not for ever", []answer{{429, "1", ""}, {429, "1", ""}, {429, "1", ""}, {429, "1", ""}, {200, "", `{}`}}, 3 * time.Second, 4, 429},
 		{"not for an hour", []answer{{429, "3600", ""}}, 0, 1, 429},
 		{"not after a refusal", []answer{{400, "1", ""}}, 0, 1, 400},
+		{"not when it may have been done", []answer{{504, "1", ""}}, 0, 1, 504},
 		{"not after a failure", []answer{{500, "1", ""}}, 0, 1, 500},
 	} {
 		t.Run(test.desc, func(t *testing.T) {

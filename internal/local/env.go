@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/onbehalf/onbehalf/entra/entraserver"
@@ -36,7 +37,7 @@ func (l *Local) Settings(files CAFiles) []Setting {
 	if l.posing != nil {
 		node = files.Bundle // Node too has to trust both
 	}
-	return []Setting{
+	settings := []Setting{
 		{"TENANT_ID", l.directory.Tenant().String()},
 		{"TENANT_DOMAIN", l.directory.Domain()},
 		{"API_CLIENT_ID", entraserver.ContosoAPI},
@@ -60,6 +61,20 @@ func (l *Local) Settings(files CAFiles) []Setting {
 		{"SSL_CERT_FILE", files.Bundle},
 		{"REQUESTS_CA_BUNDLE", files.Bundle},
 	}
+	return slices.DeleteFunc(settings, func(s Setting) bool { return l.unregistered(s.Name) })
+}
+
+// unregistered reports a setting of an application that is not there, as in the scenario "empty".
+func (l *Local) unregistered(setting string) bool {
+	app, ok := map[string]string{
+		"API_CLIENT_ID": entraserver.ContosoAPI, "API_APP_ID_URI": entraserver.ContosoAPI, "CLIENT_SECRET": entraserver.ContosoAPI,
+		"WEB_CLIENT_ID": entraserver.ContosoWebClient, "AGENT_CLIENT_ID": entraserver.ContosoWebAgent, "AGENT_CLIENT_SECRET": entraserver.ContosoWebAgent,
+	}[setting]
+	if !ok {
+		return false
+	}
+	id, err := identity.ParseClientID(app)
+	return err != nil || l.directory.Application(id) == nil
 }
 
 // WriteEnv writes the settings to a file of NAME=value lines, and the CA and the bundle beside it; each is whole or not
