@@ -1,6 +1,7 @@
 package obo
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -47,18 +48,26 @@ type person struct {
 }
 
 // entry is a token, a refusal that is remembered, or (neither) the mark that the shared cache held a rejected token.
+//
+// What a hit reads and writes stands first, and together: with many people each line of memory is a cold one.
 type entry struct {
-	key       digest
-	owner     *person
-	token     identity.Token
-	refusal   *Refusal
+	seen      int64 // when it was used last, nanoseconds of Unix time
+	who       who   // its owner's
 	until     time.Time
 	refreshAt time.Time
+	refusal   *Refusal
+	token     identity.Token
 
+	key          digest
+	owner        *person
+	placed       int64 // what seen was when it took its place in the line
 	newer, older *entry
 }
 
-// cache keeps tokens and refusals, bounded in all and for each person; who was not used the longest leaves first.
+// cache keeps tokens and refusals, bounded in all and for each person; who was not used the longest leaves first. Of a
+// person's own entries that is exactly so. Among all it is the one that waited longest without being used: a hit only
+// notes the time, and who is used meanwhile goes to the end of the line when its turn to leave has come (the second
+// chance of "A Paging Experiment with the Multics System", Corbató 1968). Moving it at each hit would touch its neighbours.
 type cache struct {
 	total, perPerson, perMinute int
 	refreshAhead                time.Duration
@@ -100,11 +109,11 @@ func (ca *cache) get(key digest, c *identity.Caller, now time.Time) (found, bool
 	if !ok {
 		return found{}, false
 	}
-	if !now.Before(e.until) || e.owner.tenant != c.Tenant || e.owner.object != c.Object {
+	if !now.Before(e.until) || e.who != (who{c.Tenant, c.Object}) {
 		ca.remove(e)
 		return found{}, false
 	}
-	ca.touch(e)
+	e.seen = now.UnixNano()
 	if e.refusal == nil && e.token.Value.IsZero() {
 		return found{untrusted: true}, false
 	}
@@ -153,11 +162,12 @@ func (ca *cache) insert(e entry, c *identity.Caller, now time.Time) {
 		}
 	}
 	e.owner = ca.person(c, now)
+	e.who, e.seen = e.owner.who, now.UnixNano()
 	if len(e.owner.entries) >= ca.perPerson {
-		ca.remove(e.owner.entries[0])
+		ca.remove(e.owner.leastRecent())
 	}
 	if len(ca.entries) >= ca.total {
-		ca.remove(ca.oldest)
+		ca.remove(ca.leastRecent())
 	}
 	e.owner.entries = append(e.owner.entries, &e)
 	ca.entries[e.key] = &e
@@ -283,19 +293,23 @@ func (p *person) idle(now time.Time) bool {
 	return len(p.entries) == 0 && len(p.misses) == 0 && !now.Before(p.until)
 }
 
-func (ca *cache) touch(e *entry) {
-	if ca.newest == e {
-		return
+// leastRecent returns the person's entry that was not used the longest.
+func (p *person) leastRecent() *entry {
+	return slices.MinFunc(p.entries, func(a, b *entry) int { return cmp.Compare(a.seen, b.seen) })
+}
+
+// leastRecent returns the first of the line that was not used since it took its place. Each entry is passed over once at
+// most: then its place is as new as its use.
+func (ca *cache) leastRecent() *entry {
+	for e := ca.oldest; e.seen > e.placed; e = ca.oldest {
+		ca.unlink(e)
+		ca.push(e)
 	}
-	ca.unlink(e)
-	ca.push(e)
-	mine := e.owner.entries // the least recently used stands first
-	at := slices.Index(mine, e)
-	copy(mine[at:], mine[at+1:])
-	mine[len(mine)-1] = e
+	return ca.oldest
 }
 
 func (ca *cache) push(e *entry) {
+	e.placed = e.seen
 	e.older, e.newer = ca.newest, nil
 	if ca.newest != nil {
 		ca.newest.newer = e
