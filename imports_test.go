@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/graph":      {"identity", "entra"},
 	"internal/localhost":  {},
 	"internal/jsonscan":   {},
+	"internal/envfile":    {},
 	"internal/chainstore": {"identity", "chain"},
 	"internal/sealed":     {"identity"},
 	"internal/sample":     {"identity", "search"},
