@@ -79,7 +79,7 @@ func (a *app) runConform(cmd *cobra.Command, args []string, f conformFlags) erro
 		return shell.Hint(shell.Usage(fmt.Errorf("%s is not on this machine, and the checks are hostile requests", target.Host)),
 			"add --dangerously-remote if the server is yours")
 	}
-	cfg := conform.Config{URL: target, Only: f.only, Skip: f.skip, Now: time.Now}
+	cfg := conform.Config{URL: target, Only: f.only, Skip: f.skip, Now: a.Now}
 	if cfg.HTTPClient, err = settings.HTTPClient(); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (a *app) writeReport(report *conform.Report, f conformFlags) error {
 // tokens chooses who signs.
 func (f *conformFlags) tokens(settings *shell.Settings, cfg *conform.Config) error {
 	if f.issuerKey != "" {
-		issuer, err := f.issuerMinter(settings)
+		issuer, err := f.issuerMinter(settings, cfg.Now)
 		cfg.Minter = issuer
 		return err
 	}
@@ -147,7 +147,7 @@ func (f *conformFlags) tokens(settings *shell.Settings, cfg *conform.Config) err
 	return nil
 }
 
-func (f *conformFlags) issuerMinter(settings *shell.Settings) (*conform.Issuer, error) {
+func (f *conformFlags) issuerMinter(settings *shell.Settings, now func() time.Time) (*conform.Issuer, error) {
 	text, err := os.ReadFile(f.issuerKey)
 	if err != nil {
 		return nil, shell.Usage(fmt.Errorf("--issuer-key: %w", err))
@@ -158,7 +158,7 @@ func (f *conformFlags) issuerMinter(settings *shell.Settings) (*conform.Issuer, 
 	}
 	issuer := &conform.Issuer{
 		Key: key, KeyID: f.keyID, Issuer: f.issuer, Tenant: orSetting(f.tenant, settings, "TENANT_ID"),
-		Audience: orSetting(f.aud, settings, "API_CLIENT_ID"), Client: orSetting(f.clientID, settings, "WEB_CLIENT_ID"), Scope: f.name, Now: time.Now,
+		Audience: orSetting(f.aud, settings, "API_CLIENT_ID"), Client: orSetting(f.clientID, settings, "WEB_CLIENT_ID"), Scope: f.name, Now: now,
 	}
 	if issuer.KeyID == "" || issuer.Issuer == "" || issuer.Tenant == "" || issuer.Audience == "" {
 		return nil, shell.Usage(errors.New("--issuer-key also needs --key-id, --issuer, --tenant and --audience"))

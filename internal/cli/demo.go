@@ -61,7 +61,7 @@ func (a *app) runDemo(ctx context.Context, flags demoFlags) error {
 	if err != nil {
 		return err
 	}
-	config := demo.Config{Once: flags.once, Out: a.Out, Logger: logger, Progress: a.progress("loading")}
+	config := demo.Config{Once: flags.once, Out: a.Out, Now: a.Now, Logger: logger, Progress: a.progress("loading")}
 	if flags.docs != "" {
 		if config.Documents, err = a.readDocuments(flags.docs, flags.skipBad); err != nil {
 			return err

@@ -58,7 +58,7 @@ func (a *app) runLocal(ctx context.Context, flags localFlags) error {
 	if err != nil {
 		return err
 	}
-	config := local.Config{Entra: listeners[0], Search: listeners[1], DataDir: flags.data, PoseAs: flags.poseAs, Logger: logger}
+	config := local.Config{Entra: listeners[0], Search: listeners[1], DataDir: flags.data, PoseAs: flags.poseAs, Now: a.Now, Logger: logger}
 	if config.People, err = openPeople(flags.people); err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}

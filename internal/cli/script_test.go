@@ -33,11 +33,18 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"onbehalf": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := cli.Main(ctx, shell.New(), os.Args[1:])
+		sh := shell.New()
+		if ahead, err := time.ParseDuration(os.Getenv(clockAhead)); err == nil {
+			sh.Now = func() time.Time { return time.Now().Add(ahead) }
+		}
+		code := cli.Main(ctx, sh, os.Args[1:])
 		stop()
 		os.Exit(code)
 	}, "mallory": mallory, "connectproxy": connectProxy})
 }
+
+// clockAhead is the variable that says by how much a command's clock is ahead of the others': "1h", "-1h".
+const clockAhead = "ONBEHALF_TEST_AHEAD"
 
 // TestScripts runs testdata/script/*.txtar. Beside testscript's own commands there are
 //
@@ -50,6 +57,8 @@ func TestMain(m *testing.M) {
 //	together PERSON PERSON CMD… runs a command twice at once in the first person's home, one on each person's terminal
 //	freeport NAME              sets NAME to a port that nothing listens at
 //	exits CODE CMD…            runs a command that must end with this exit code
+//
+// "env ONBEHALF_TEST_AHEAD=1h" sets the clock of the commands that start after it.
 //
 // The key of the token cache comes from a passphrase, because containers have no keyring: a script that is about keyrings
 // says "env CACHE_PASSPHRASE_FILE=".

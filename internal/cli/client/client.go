@@ -218,7 +218,7 @@ func (o *options) openSigner(explicit bool) (*signer, error) {
 	s.http = signin.SameOrigin(serverClient)
 	cfg := signin.HandlerConfig{
 		HTTPClient: s.http, Scopes: scopes, APIs: o.ownAPIs(opened), Account: o.account, Resource: o.resource,
-		Ledger: opened.ledger, Logger: opened.logger, Ask: o.ask,
+		Ledger: opened.ledger, Logger: opened.logger, Now: o.sh.Now, Ask: o.ask,
 	}
 	if o.tty.interactive {
 		cfg.Confirm = o.confirm
@@ -247,7 +247,7 @@ func (o *options) loginHint(opened *opened) string {
 func (o *options) config(opened *opened, cloud entra.Cloud, client identity.ClientID, entraClient *http.Client) signin.Config {
 	cfg := signin.Config{
 		Tenant: opened.settings.Get("TENANT_ID"), Client: client, HTTPClient: entraClient,
-		Prompt: o.showCode, Cache: opened.cache, Logger: opened.logger,
+		Prompt: o.showCode, Cache: opened.cache, Now: o.sh.Now, Logger: opened.logger,
 	}
 	if opened.settings.Get("AZURE_AUTHORITY_HOST") != "" {
 		cfg.Authority = cloud.Authority

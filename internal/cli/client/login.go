@@ -107,7 +107,7 @@ func (o *options) logout(ctx context.Context, opened *opened, all, forget bool) 
 		fmt.Fprintln(o.sh.Out, "nobody was signed in")
 		return nil
 	}
-	now := time.Now()
+	now := o.sh.Now()
 	for _, account := range gone {
 		fmt.Fprintf(o.sh.Out, "signed %s out for %s\n", printable(account.Name), account.For.Server)
 		if account.Expires.After(now) {

@@ -114,7 +114,7 @@ func (o *options) showCode(ctx context.Context, code signin.DeviceCode) error {
 	defer tick.Stop()
 	defer fmt.Fprint(o.sh.Err, "\r\x1b[K")
 	for {
-		left := time.Until(code.Expires).Round(time.Second)
+		left := code.Expires.Sub(o.sh.Now()).Round(time.Second)
 		fmt.Fprintf(o.sh.Err, "\r\x1b[Kwaiting, %d:%02d left (Ctrl-C gives up)", int(left.Minutes()), int(left.Seconds())%60)
 		select {
 		case <-ctx.Done():

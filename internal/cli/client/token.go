@@ -54,7 +54,7 @@ func tokenCommand(sh *shell.Shell) *cobra.Command {
 			if asJSON {
 				return shell.WriteJSON(sh.Out, claims)
 			}
-			o.explainToken(claims, token.Expires, time.Now())
+			o.explainToken(claims, token.Expires, sh.Now())
 			return nil
 		},
 	}

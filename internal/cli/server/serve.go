@@ -77,6 +77,7 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	if err != nil {
 		return err
 	}
+	config.Server.Now = sh.Now
 	if err = flags.apply(&config, settings); err != nil {
 		return err
 	}

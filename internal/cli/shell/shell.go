@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
@@ -30,7 +31,8 @@ type Shell struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Environ  func(name string) (string, bool)
-	Dir      string // where onbehalf.yaml and .env are looked for
+	Dir      string           // where onbehalf.yaml and .env are looked for
+	Now      func() time.Time // the clock
 
 	envFile  string
 	logLevel string
@@ -40,7 +42,7 @@ type Shell struct {
 
 // New returns the shell of this process.
 func New() *Shell {
-	return &Shell{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.LookupEnv, Dir: "."}
+	return &Shell{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.LookupEnv, Dir: ".", Now: time.Now}
 }
 
 // Root makes the root command.
