@@ -1,0 +1,199 @@
+package web
+
+import (
+	"bytes"
+	"html/template"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/microcosm-cc/bluemonday"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/renderer/html"
+	"github.com/yuin/goldmark/util"
+)
+
+// markdown makes a model's text into HTML that may stand in a page. The text is foreign: a model repeats what documents
+// say. Raw HTML in it is left out; links lead to http and https only, show their host where their text does not, and
+// tell nobody where they were; images become links, since the browser would fetch them without being asked. What comes
+// out is then held against a list of what may be there: two libraries have to be wrong for a script to pass.
+type markdown struct {
+	convert goldmark.Markdown
+	policy  *bluemonday.Policy
+}
+
+// maxMarkdown is how much of a text is rendered; what follows is shown as it is.
+const maxMarkdown = 256 << 10
+
+func newMarkdown() *markdown {
+	policy := bluemonday.NewPolicy()
+	policy.AllowElements("p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "li", "strong", "em", "del", "code", "pre", "blockquote",
+		"table", "thead", "tbody", "tr", "th", "td")
+	policy.AllowAttrs("start").Matching(bluemonday.Integer).OnElements("ol")
+	policy.AllowElements("ol")
+	policy.AllowAttrs("align").Matching(regexp.MustCompile(`^(left|center|right)$`)).OnElements("th", "td")
+	policy.AllowAttrs("class").Matching(regexp.MustCompile(`^host$`)).OnElements("span")
+	policy.AllowAttrs("href").OnElements("a")
+	policy.AllowURLSchemes("http", "https")
+	policy.AllowRelativeURLs(false)
+	policy.RequireNoFollowOnLinks(true)
+	policy.RequireNoReferrerOnLinks(true)
+	policy.AddTargetBlankToFullyQualifiedLinks(true) // with rel noopener
+	return &markdown{
+		convert: goldmark.New(
+			goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)), extension.Strikethrough,
+				extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"}))),
+			goldmark.WithParserOptions(parser.WithASTTransformers()),
+			goldmark.WithRendererOptions(html.WithHardWraps(), renderer.WithNodeRenderers(util.Prioritized(foreign{}, 100))),
+		),
+		policy: policy,
+	}
+}
+
+// html renders a text.
+func (m *markdown) html(text string) template.HTML {
+	rest := ""
+	if len(text) > maxMarkdown {
+		text, rest = text[:maxMarkdown], text[maxMarkdown:]
+	}
+	var out bytes.Buffer
+	if err := m.convert.Convert([]byte(text), &out); err != nil {
+		return template.HTML("<p>" + template.HTMLEscapeString(text+rest) + "</p>") //nolint:gosec // escaped
+	}
+	if rest != "" {
+		out.WriteString("<pre>" + template.HTMLEscapeString(rest) + "</pre>")
+	}
+	return template.HTML(m.policy.SanitizeReader(&out).String()) //nolint:gosec // sanitised
+}
+
+// foreign renders what leads elsewhere, and headings below those of the page.
+type foreign struct{}
+
+// RegisterFuncs implements goldmark's [renderer.NodeRenderer].
+func (f foreign) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(ast.KindLink, f.link)
+	r.Register(ast.KindAutoLink, f.autoLink)
+	r.Register(ast.KindImage, f.image)
+	r.Register(ast.KindHeading, f.heading)
+	r.Register(ast.KindRawHTML, f.nothing)
+	r.Register(ast.KindHTMLBlock, f.nothing)
+}
+
+func (foreign) nothing(util.BufWriter, []byte, ast.Node, bool) (ast.WalkStatus, error) {
+	return ast.WalkSkipChildren, nil
+}
+
+func (foreign) link(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	n, ok := node.(*ast.Link)
+	if !ok {
+		return ast.WalkContinue, nil
+	}
+	address := webAddress(n.Destination)
+	switch {
+	case address == nil: // only its text
+	case entering:
+		openLink(w, address)
+	default:
+		_, _ = w.WriteString("</a>")
+		sayHost(w, address, plainText(node, source))
+	}
+	return ast.WalkContinue, nil
+}
+
+func (foreign) autoLink(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	n, ok := node.(*ast.AutoLink)
+	if !ok || !entering {
+		return ast.WalkContinue, nil
+	}
+	label := string(n.Label(source))
+	if address := webAddress(n.URL(source)); address != nil && n.AutoLinkType == ast.AutoLinkURL {
+		openLink(w, address)
+		_, _ = w.WriteString(template.HTMLEscapeString(label) + "</a>")
+		sayHost(w, address, label)
+		return ast.WalkContinue, nil
+	}
+	_, _ = w.WriteString(template.HTMLEscapeString(label))
+	return ast.WalkContinue, nil
+}
+
+// image is a link to it, named by its description.
+func (foreign) image(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	n, ok := node.(*ast.Image)
+	if !ok || !entering {
+		return ast.WalkContinue, nil
+	}
+	label := plainText(node, source)
+	if label == "" {
+		label = "image"
+	}
+	if address := webAddress(n.Destination); address != nil {
+		openLink(w, address)
+		_, _ = w.WriteString(template.HTMLEscapeString(label) + "</a>")
+		sayHost(w, address, label)
+	} else {
+		_, _ = w.WriteString(template.HTMLEscapeString(label))
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+// heading keeps the outline of the page: a message is below two headings already.
+func (foreign) heading(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	n, ok := node.(*ast.Heading)
+	if !ok {
+		return ast.WalkContinue, nil
+	}
+	const lowest = 6
+	level := string(rune('0' + min(n.Level+2, lowest)))
+	if entering {
+		_, _ = w.WriteString("<h" + level + ">")
+	} else {
+		_, _ = w.WriteString("</h" + level + ">\n")
+	}
+	return ast.WalkContinue, nil
+}
+
+func openLink(w util.BufWriter, address *url.URL) {
+	_, _ = w.WriteString(`<a href="` + template.HTMLEscapeString(address.String()) + `">`)
+}
+
+// sayHost adds the host to a link whose text does not name it: a text can name another one.
+func sayHost(w util.BufWriter, address *url.URL, label string) {
+	label = strings.TrimPrefix(strings.TrimPrefix(label, "https://"), "http://")
+	if label == address.Host || strings.HasPrefix(label, address.Host+"/") {
+		return
+	}
+	_, _ = w.WriteString(` <span class="host">(` + template.HTMLEscapeString(address.Host) + `)</span>`)
+}
+
+// webAddress returns an address that a person may follow, or nil.
+func webAddress(destination []byte) *url.URL {
+	const longest = 2048
+	u, err := url.Parse(string(destination))
+	if err != nil || len(destination) > longest || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return nil
+	}
+	return u
+}
+
+// plainText is the text within a node.
+func plainText(node ast.Node, source []byte) string {
+	var out strings.Builder
+	_ = ast.Walk(node, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		switch text := n.(type) {
+		case *ast.Text:
+			if entering {
+				out.Write(text.Segment.Value(source))
+			}
+		case *ast.String:
+			if entering {
+				out.Write(text.Value)
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+	return strings.TrimSpace(out.String())
+}
