@@ -71,6 +71,7 @@ func (s *Server) ask(ctx context.Context, req *mcp.CallToolRequest, caller *iden
 	return &mcp.CallToolResult{
 		InputRequests: mcp.InputRequestMap{linkInput: &mcp.ElicitParams{Mode: "url", Message: message, URL: link, ElicitationID: rand.Text()}},
 		RequestState:  state,
+		Meta:          mcp.Meta{MetaRefusal: refusalOf(refusal)},
 	}
 }
 

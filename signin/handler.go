@@ -67,6 +67,9 @@ const (
 // ErrTooMany says that a server asked the person to sign in too often.
 var ErrTooMany = errors.New("the server has asked for a sign-in three times within the hour")
 
+// ErrForbidden says that the server lets this person not do it, whoever signs in how.
+var ErrForbidden = errors.New("the server forbids it to this person")
+
 // ErrStillRefused says that the server refuses a token that was issued for it just now: signing in again will not help.
 var ErrStillRefused = errors.New("the server refuses a token that was issued just now: its operator has to look into that (audience, issuer or clock)")
 
@@ -228,7 +231,7 @@ func (h *Handler) authorize(ctx context.Context, status int, c challenge, sent s
 	case current != "" && sent != current && !stepUp:
 		return nil // renewed meanwhile
 	case status == http.StatusForbidden && !stepUp:
-		return fmt.Errorf("the server forbids it to this person (HTTP 403 %s)", cmp.Or(c.code, "without a reason"))
+		return fmt.Errorf("%w (HTTP 403 %s)", ErrForbidden, cmp.Or(c.code, "without a reason"))
 	case current != "" && sent == h.renewed && !stepUp:
 		return ErrStillRefused
 	}

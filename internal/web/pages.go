@@ -120,12 +120,58 @@ func (a *App) frame(v *visit, title string) Page {
 	return page
 }
 
-func (a *App) home(w http.ResponseWriter, v *visit) error {
-	if v.session == nil {
-		return a.pages.show(w, http.StatusOK, "welcome", WelcomePage{Page: a.frame(v, "")})
-	}
-	return a.pages.show(w, http.StatusOK, "chat", ChatPage{Page: a.frame(v, ""), Model: Model{Name: "builtin", Builtin: true}, Limit: maxMessage})
+// welcome is the page of who is not signed in; back is where the sign-in leads to.
+func (a *App) welcome(w http.ResponseWriter, v *visit, back string) error {
+	return a.pages.show(w, http.StatusOK, "welcome", WelcomePage{Page: a.frame(v, ""), Return: back})
 }
 
-// maxMessage is how many characters a message may have.
+func (a *App) home(w http.ResponseWriter, v *visit) error {
+	if v.session == nil {
+		return a.welcome(w, v, "")
+	}
+	return a.showChat(w, v, nil)
+}
+
+// conversation is the page of one conversation.
+func (a *App) conversation(w http.ResponseWriter, v *visit) error {
+	id := v.PathValue("id")
+	if v.session == nil {
+		return a.welcome(w, v, "/c/"+id)
+	}
+	t, err := a.desk.open(v.owner(), id)
+	if err != nil {
+		return err
+	}
+	defer a.desk.release(t)
+	t.goOn(v.session)
+	view := t.view()
+	for i := range view.Messages {
+		for j := range view.Messages[i].Calls {
+			view.Messages[i].Calls[j].Refusal.CSRF = v.csrf
+		}
+	}
+	return a.showChat(w, v, &view)
+}
+
+func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation) error {
+	items, err := a.desk.list(v.owner())
+	if err != nil {
+		return err
+	}
+	page := ChatPage{
+		Page: a.frame(v, ""), Conversations: items, Current: current, Model: a.model, Examples: a.cfg.Examples, Limit: maxMessage, KeptDays: a.cfg.KeepDays,
+	}
+	for _, server := range a.cfg.Servers {
+		page.Servers = append(page.Servers, server.Name+" ("+server.URL.Host+")")
+	}
+	if current != nil {
+		page.Title = current.Title
+		for i := range items {
+			items[i].Current = items[i].ID == current.ID
+		}
+	}
+	return a.pages.show(w, http.StatusOK, "chat", page)
+}
+
+// maxMessage is how many characters a question may have.
 const maxMessage = 16_000

@@ -7,11 +7,14 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
+	"github.com/onbehalf/onbehalf/chain"
+	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
@@ -33,14 +36,32 @@ const (
 type session struct {
 	key     [sha256.Size]byte // of the identifier
 	csrf    string
+	lineage string // shared by the sessions of one browser that follow one another as its person signs in again
 	person  signin.Person
 	since   time.Time
+	tokens  *signin.Session
+	signIn  chain.Hop
 	element *list.Element
+	over    chan struct{} // closed when the session is
 
-	mu     sync.Mutex
-	seen   time.Time
-	tokens *signin.Session
-	notice *Notice
+	mu       sync.Mutex
+	seen     time.Time
+	replaced bool // by one of the same lineage
+	notice   *Notice
+	servers  map[string]*connection
+}
+
+// name names the sign-in towards the agent. It tells nobody the identifier.
+func (s *session) name() string { return hex.EncodeToString(s.key[:]) }
+
+func (s *session) owner() history.Person {
+	return history.Person{Tenant: s.person.Tenant, Object: s.person.Object}
+}
+
+func (s *session) wasReplaced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replaced
 }
 
 // say leaves a notice for the next page.
@@ -63,13 +84,15 @@ type sessions struct {
 	limits Sessions
 	cookie string // name
 	now    func() time.Time
+	// dropped is told of each session that ends, with the mutex held.
+	dropped func(*session)
 
 	mu    sync.Mutex
 	all   map[[sha256.Size]byte]*session
 	order *list.List // of *session
 }
 
-func newSessions(limits Sessions, suffix string, now func() time.Time) *sessions {
+func newSessions(limits Sessions, suffix string, now func() time.Time, dropped func(*session)) *sessions {
 	if limits.Most <= 0 {
 		limits.Most = defaultSessions
 	}
@@ -79,7 +102,7 @@ func newSessions(limits Sessions, suffix string, now func() time.Time) *sessions
 	if limits.Life <= 0 {
 		limits.Life = defaultLife
 	}
-	return &sessions{limits: limits, cookie: "__Host-onbehalf" + suffix, now: now, all: map[[sha256.Size]byte]*session{}, order: list.New()}
+	return &sessions{limits: limits, cookie: "__Host-onbehalf" + suffix, now: now, dropped: dropped, all: map[[sha256.Size]byte]*session{}, order: list.New()}
 }
 
 // cookieSuffix tells agents on one host apart: cookies know no ports.
@@ -91,13 +114,23 @@ func cookieSuffix(base *url.URL) string {
 }
 
 // open begins a session with an identifier of its own, whatever the browser had before (session fixation), and sets the
-// cookie.
-func (s *sessions) open(w http.ResponseWriter, tokens *signin.Session) *session {
+// cookie. Before is the same person's session in this browser, or nil: it ends, and what was begun in it goes on.
+func (s *sessions) open(w http.ResponseWriter, tokens *signin.Session, hop chain.Hop, before *session) *session {
 	id := randomText()
 	now := s.now()
-	one := &session{key: sha256.Sum256([]byte(id)), csrf: randomText(), person: tokens.Person, since: now, seen: now, tokens: tokens}
+	one := &session{
+		key: sha256.Sum256([]byte(id)), csrf: randomText(), lineage: randomText(), person: tokens.Person, since: now, seen: now,
+		tokens: tokens, signIn: hop, over: make(chan struct{}),
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if before != nil {
+		one.csrf, one.lineage = before.csrf, before.lineage // the person's other pages go on
+		before.mu.Lock()
+		before.replaced = true
+		before.mu.Unlock()
+		s.drop(before)
+	}
 	s.all[one.key] = one
 	one.element = s.order.PushFront(one)
 	for s.order.Len() > s.limits.Most {
@@ -120,27 +153,55 @@ func (s *sessions) of(r *http.Request) *session {
 	if one == nil {
 		return nil
 	}
-	one.mu.Lock()
-	over := now.Sub(one.seen) > s.limits.Idle || now.Sub(one.since) > s.limits.Life
-	if !over {
-		one.seen = now
-	}
-	one.mu.Unlock()
-	if over {
+	if s.expired(one, now) {
 		s.drop(one)
 		return nil
 	}
+	one.mu.Lock()
+	one.seen = now
+	one.mu.Unlock()
 	s.order.MoveToFront(one.element)
 	return one
 }
 
-// close ends a session; its tokens go with it.
-func (s *sessions) close(w http.ResponseWriter, one *session) {
-	s.mu.Lock()
-	s.drop(one)
-	s.mu.Unlock()
-	http.SetCookie(w, hostCookie(s.cookie, "", -1))
+func (s *sessions) expired(one *session, now time.Time) bool {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return now.Sub(one.seen) > s.limits.Idle || now.Sub(one.since) > s.limits.Life
 }
+
+// stale ends a session whose time is over, and reports whether it was. An open stream of events is no use of a session.
+func (s *sessions) stale(one *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all[one.key] == one && s.expired(one, s.now()) {
+		s.drop(one)
+	}
+	return s.all[one.key] != one
+}
+
+// ofEntra returns the sessions that belong to one of Entra's.
+func (s *sessions) ofEntra(sid string) []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*session
+	for _, one := range s.all {
+		if sameText(one.person.Session, sid) {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// close ends a session; its tokens go with it.
+func (s *sessions) close(one *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(one)
+}
+
+// forget takes the cookie back.
+func (s *sessions) forget(w http.ResponseWriter) { http.SetCookie(w, hostCookie(s.cookie, "", -1)) }
 
 // drop is called with the mutex held.
 func (s *sessions) drop(one *session) {
@@ -149,6 +210,8 @@ func (s *sessions) drop(one *session) {
 	}
 	delete(s.all, one.key)
 	s.order.Remove(one.element)
+	close(one.over)
+	s.dropped(one)
 }
 
 // hostCookie is a cookie that only this host over https gets (or this machine, which browsers treat alike), that no
@@ -175,4 +238,11 @@ func keyed(key []byte, text string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// newID names a conversation or a message: 120 random bits, safe in a path and in an id of HTML.
+func newID() string {
+	var random [15]byte
+	_, _ = rand.Read(random[:]) // never fails since Go 1.24
+	return hex.EncodeToString(random[:])
 }

@@ -81,6 +81,7 @@ type Message struct {
 	Failure string        `json:"failure"` // in words, for state failed
 	At      time.Time     `json:"at"`
 	Calls   []Call        `json:"calls"`
+	Notes   []string      `json:"notes"`   // sentences that the person should know
 	Last    bool          `json:"last"`    // of its turn: the turn's sources, copy and retry stand below it
 	Sources []Source      `json:"sources"` // of all calls of the turn, at its last message
 }

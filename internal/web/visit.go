@@ -4,6 +4,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+
+	"github.com/onbehalf/onbehalf/internal/history"
+	"github.com/onbehalf/onbehalf/internal/httpguard"
 )
 
 // visit is one request of a browser: who is signed in, and which browser it is if nobody is.
@@ -13,6 +16,8 @@ type visit struct {
 	browser string   // the value of the cookie of who is not signed in yet
 	csrf    string
 }
+
+func (v *visit) owner() history.Person { return v.session.owner() }
 
 // browserCookie names the cookie of a browser without a session.
 func (a *App) browserCookie() string { return a.sessions.cookie + "-signin" }
@@ -35,6 +40,17 @@ func (a *App) page(handle func(http.ResponseWriter, *visit) error) http.HandlerF
 		if err := handle(w, v); err != nil {
 			a.showError(w, v, err)
 		}
+	}
+}
+
+// atTheDoor bounds how often an address can make us ask Entra.
+func (a *App) atTheDoor(handle func(http.ResponseWriter, *visit) error) func(http.ResponseWriter, *visit) error {
+	return func(w http.ResponseWriter, v *visit) error {
+		if wait := a.doors.Take(httpguard.Address(v.Request, a.cfg.Proxies)); wait > 0 {
+			w.Header().Set("Retry-After", "5")
+			return errTooMany
+		}
+		return handle(w, v)
 	}
 }
 
@@ -63,12 +79,16 @@ var ( //nolint:gochecknoglobals // constants
 	errNoPage     = &pageError{status: http.StatusNotFound, heading: "There is no such page", text: "The address is mistyped, or what was there has been deleted."}
 	errOldForm    = &pageError{status: http.StatusForbidden, heading: "This page was too old", text: "You have signed in or out since it was opened.", hint: "Go back to the start and try again."}
 	errNotBegun   = &pageError{status: http.StatusBadRequest, heading: "This sign-in was not begun here", text: "It was begun in another browser, was finished before, or took longer than 15 minutes.", hint: "Sign in again from here.", signIn: true}
+	errDecided    = &pageError{status: http.StatusConflict, heading: "This is decided already", text: "The call does not wait for you any more.", hint: "Look at the conversation again."}
 	errSignInAway = &pageError{status: http.StatusBadGateway, heading: "The sign-in did not work", text: "Entra could not be asked, or its answer could not be used.", hint: "Try again in a moment.", signIn: true}
 	errTooMany    = &pageError{status: http.StatusServiceUnavailable, heading: "Too many people are signing in", text: "This server has no room for another sign-in now.", hint: "Try again in a minute."}
 )
 
 func (a *App) showError(w http.ResponseWriter, v *visit, err error) {
 	shown, ok := errors.AsType[*pageError](err)
+	if errors.Is(err, errNoConversation) {
+		shown, ok = errNoPage, true
+	}
 	if !ok {
 		a.cfg.Logger.ErrorContext(v.Context(), "page failed", slog.String("page", v.Pattern), slog.Any("error", err))
 		shown = &pageError{status: http.StatusInternalServerError, heading: "Something went wrong here", text: "It was not your fault.", hint: "Try again in a moment."}

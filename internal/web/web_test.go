@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -8,61 +10,190 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/onbehalf/onbehalf"
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/entra/entratest"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/sample"
+	"github.com/onbehalf/onbehalf/internal/serve"
 	"github.com/onbehalf/onbehalf/internal/web"
+	"github.com/onbehalf/onbehalf/obo"
+	"github.com/onbehalf/onbehalf/search"
+	"github.com/onbehalf/onbehalf/search/searchtest"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
-// site is a web agent under test, beside a local Entra.
+// site is a web agent under test, beside a local Entra, a local Search and the MCP server between.
 type site struct {
 	*entratest.Entra
-	URL string
-	app *web.App
+	URL    string
+	MCP    *httptest.Server
+	app    *web.App
+	search *searchtest.Service
+	stop   func() // ends the agent as a signal does
 }
 
-func start(t testing.TB, change func(*web.Config)) *site {
+// model is a model whose answers are scripted.
+type model struct {
+	stream func(ctx context.Context, request *agent.ModelRequest, text func(string)) (*agent.Answer, error)
+}
+
+func (m *model) Name() (string, bool) { return "scripted", false }
+
+func (m *model) Stream(ctx context.Context, request *agent.ModelRequest, text func(string)) (*agent.Answer, error) {
+	return m.stream(ctx, request, text)
+}
+
+func id[T any](t testing.TB, parse func(string) (T, error), text string) T {
+	t.Helper()
+	parsed, err := parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// options change what is started.
+type options struct {
+	model  agent.Model // nil: searches with the person's words
+	asks   bool        // tools ask
+	change func(*web.Config)
+}
+
+func start(t testing.TB, o options) *site {
 	t.Helper()
 	s := &site{Entra: entratest.Start(t, nil)}
-	server := httptest.NewUnstartedServer(nil)
-	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	s.search = searchtest.Start(t, &searchtest.Options{Entra: s.Entra})
+	s.fill(t)
+	s.startMCP(t)
+	s.startWeb(t, o)
+	return s
+}
+
+// fill loads the sample documents.
+func (s *site) fill(t testing.TB) {
+	t.Helper()
+	if _, err := s.search.Engine.Put(t.Context(), sample.Definition(sample.IndexName), ""); err != nil {
+		t.Fatal(err)
+	}
+	documents, err := sample.Documents(sample.Readers{
+		Alice: entraserver.Alice, Engineering: entraserver.Engineering, Finance: entraserver.Finance, Board: entraserver.Board,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var actions []search.Action
+	for action, err := range sample.Stream(documents) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		actions = append(actions, action)
+	}
+	if _, err := s.search.Engine.Write(t.Context(), sample.IndexName, actions); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startMCP starts the MCP server, wired as "onbehalf serve" does.
+func (s *site) startMCP(t testing.TB) {
+	t.Helper()
+	s.MCP = httptest.NewUnstartedServer(nil)
+	_, port, err := net.SplitHostPort(s.MCP.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloud, err := entra.CloudOf(s.Entra.URL + "/")
+	if err != nil && !errors.Is(err, entra.ErrUnknownCloud) {
+		t.Fatal(err)
+	}
+	address := &url.URL{Scheme: "http", Host: "localhost:" + port, Path: "/mcp"}
+	server, err := serve.New(serve.Config{
+		Server: onbehalf.Config{
+			URL: address, Cloud: cloud, Tenants: []identity.TenantID{id(t, identity.ParseTenantID, s.Tenant)}, Client: id(t, identity.ParseClientID, s.API),
+		},
+		Credential:      obo.Secret(s.Secret(s.API)),
+		Search:          serve.Search{Endpoint: s.search.URL, Index: sample.IndexName, Key: s.search.Server.QueryKey(), PermissionFields: []string{"oid", "group"}},
+		ConsentRedirect: serve.LocalRedirect(address), EntraClient: s.Client(), SearchClient: s.search.Client(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.MCP.Config.Handler = server.Handler()
+	s.MCP.Start()
+	s.MCP.URL = address.String()
+	t.Cleanup(func() {
+		s.MCP.Close()
+		_ = server.Close()
+	})
+}
+
+// startWeb starts the agent, on the port that it had before if it ran before.
+func (s *site) startWeb(t testing.TB, o options) {
+	t.Helper()
+	listen := "127.0.0.1:0"
+	if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
+		listen = "127.0.0.1:" + u.Port()
+	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.URL = "http://localhost:" + port
-	base, err := url.Parse(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := identity.ParseClientID(s.WebAgent)
-	if err != nil {
-		t.Fatal(err)
-	}
+	base := &url.URL{Scheme: "http", Host: "localhost:" + port}
 	scope, err := entra.NewScope("api://"+s.API, "execute")
 	if err != nil {
 		t.Fatal(err)
 	}
 	hosted, err := signin.NewHosted(signin.HostedConfig{
-		Authority: s.Entra.URL + "/", Tenant: s.Tenant, Client: client, Redirect: web.Callback(base), HTTPClient: s.Client(),
+		Authority: s.Entra.URL + "/", Tenant: s.Tenant, Client: id(t, identity.ParseClientID, s.WebAgent), Redirect: web.Callback(base), HTTPClient: s.Client(),
 		Secret: func() (identity.Secret, error) { return s.Secret(s.WebAgent), nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := web.Config{URL: base, SignIn: hosted, Scope: scope, Authority: s.Entra.URL + "/", Local: true}
-	if change != nil {
-		change(&cfg)
+	policy := agent.AskPolicy{}
+	if !o.asks {
+		policy.Unasked = map[string]string{"docs.get_documents": "", "docs.whoami": ""}
+	}
+	if o.model == nil {
+		o.model = &model{}
+	}
+	loop, err := agent.New(agent.Config{Model: o.model, Ask: policy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := web.Config{
+		URL: base, SignIn: hosted, Scope: scope, Authority: s.Entra.URL + "/", Local: true, Agent: loop,
+		Servers: []web.Server{{Name: "docs", URL: id(t, url.Parse, s.MCP.URL), APIs: []string{scope.Resource()}}},
+	}
+	if o.change != nil {
+		o.change(&cfg)
 	}
 	if s.app, err = web.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	server.Config.Handler = s.app.Handler()
-	server.Start()
-	t.Cleanup(server.Close)
-	return s
+	server := &http.Server{Handler: s.app.Handler()}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.app.Run(ctx) }()
+	go func() { _ = server.Serve(listener) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		_ = server.Close()
+	})
+	t.Cleanup(func() { s.stop() })
 }
 
 // window is a person's browser at the site.
@@ -136,7 +267,7 @@ func (w *window) cookie(suffix string) string {
 }
 
 func TestSignInAndOut(t *testing.T) {
-	s := start(t, nil)
+	s := start(t, options{})
 	w := s.window(t, "alice")
 	page := w.signIn()
 	if !strings.Contains(page.Body, "Alice Archer") {
@@ -155,7 +286,7 @@ func TestSignInAndOut(t *testing.T) {
 }
 
 func TestNobodyElseBeginsASignIn(t *testing.T) {
-	s := start(t, nil)
+	s := start(t, options{})
 	alice, mallory := s.window(t, "alice"), s.window(t, "bob")
 	for desc, form := range map[string]url.Values{
 		"no token":           {},

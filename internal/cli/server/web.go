@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/agent"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httprun"
 	"github.com/onbehalf/onbehalf/internal/serve"
 	"github.com/onbehalf/onbehalf/internal/web"
@@ -20,9 +23,19 @@ import (
 // DefaultWebURL is where browsers find the web agent unless WEB_URL says otherwise.
 const DefaultWebURL = "http://localhost:8080"
 
+// DefaultHistoryFile is where conversations are kept when HISTORY_KEY is set.
+const DefaultHistoryFile = "onbehalf-history.db"
+
+// mainServer is the name of the MCP server at MCP_URL.
+const mainServer = "docs"
+
 type webFlags struct {
 	addr               string
-	hosts              []string
+	hosts, proxies     []string
+	servers, unasked   []string
+	history            string
+	historyFile        string
+	historyDays        int
 	dangerousAuthority bool
 }
 
@@ -33,13 +46,22 @@ func webCommand(sh *shell.Shell) *cobra.Command {
 		Short: "Run the web-based agent",
 		Long: `Run the web-based agent: people sign in with Entra ID and ask, and the tools of MCP servers answer as them. It needs
 TENANT_ID, AGENT_CLIENT_ID, AGENT_CLIENT_SECRET and API_APP_ID_URI or API_CLIENT_ID, from the environment, the file named
-by --env, .env or onbehalf.yaml.`,
-		Example: "  onbehalf web --env .env --addr 127.0.0.1:8080",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runWeb(cmd.Context(), sh, flags) },
+by --env, .env or onbehalf.yaml. The server at MCP_URL is called docs.
+
+Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise in memory until the process ends.`,
+		Example: `  onbehalf web --env .env --unasked docs.get_documents
+  onbehalf web --env .env --server wiki=https://wiki.contoso.com/mcp,group=internal,api=api://contoso-wiki`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runWeb(cmd.Context(), sh, flags) },
 	}
 	cmd.Flags().StringVar(&flags.addr, "addr", "127.0.0.1:8080", "where to listen")
+	cmd.Flags().StringArrayVar(&flags.servers, "server", nil, "another MCP server, as `NAME=URL[,group=GROUP][,api=APP-ID-URI]`: servers of one group may follow one another unasked; api names an API that is the server's beside its own URL")
+	cmd.Flags().StringArrayVar(&flags.unasked, "unasked", nil, "let this `SERVER.TOOL[=HASH]` run without asking the person, such as docs.get_documents; HASH pins its definition")
+	cmd.Flags().StringVar(&flags.history, "history", "full", "what is kept of conversations: full, or ids-only, which keeps nothing of documents but their ids and fetches them again as the person")
+	cmd.Flags().StringVar(&flags.historyFile, "history-file", "", "keep conversations in this `FILE`, encrypted with HISTORY_KEY; default "+DefaultHistoryFile+" here when HISTORY_KEY is set")
+	cmd.Flags().IntVar(&flags.historyDays, "history-days", 30, "forget conversations that were not changed for so many days; 0 for never")
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside WEB_URL's, as load balancers send it")
+	cmd.Flags().StringSliceVar(&flags.proxies, "trust-proxy", nil, "believe the X-Forwarded-For of reverse proxies in this `NETWORK`, such as 10.0.0.0/8: else all who come through one count as one address")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
 	return cmd
 }
@@ -57,17 +79,143 @@ func runWeb(ctx context.Context, sh *shell.Shell, flags webFlags) error {
 	if err != nil {
 		return err
 	}
-	config.Hosts = flags.hosts
-	app, err := web.New(config)
+	if err = flags.apply(&config); err != nil {
+		return err
+	}
+	if config.Agent, config.Model, err = newAgent(flags.unasked, logger); err != nil {
+		return err
+	}
+	kept, err := flags.openHistory(settings, &config)
 	if err != nil {
 		return err
 	}
+	app, err := web.New(config)
+	if err != nil {
+		return errors.Join(err, config.History.Close())
+	}
 	listener, err := httprun.Listen(ctx, flags.addr)
 	if err != nil {
-		return shell.PortHint(err, "--addr")
+		return errors.Join(shell.PortHint(err, "--addr"), config.History.Close())
 	}
-	fmt.Fprintf(sh.Err, "serving %s on %s\n", config.URL, listener.Addr())
-	return httprun.Serve(ctx, serve.Grace, httprun.Endpoint{Name: "web agent", Listener: listener, Handler: app.Handler(), Logger: logger})
+	fmt.Fprintf(sh.Err, "serving %s on %s\n%s\n", config.URL, listener.Addr(), kept)
+	ending := make(chan error, 1)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { ending <- app.Run(ctx) }()
+	err = httprun.Serve(ctx, serve.Grace, httprun.Endpoint{Name: "web agent", Listener: listener, Handler: app.Handler(), Logger: logger})
+	stop()
+	return errors.Join(err, <-ending)
+}
+
+// apply puts what flags say into the configuration.
+func (f *webFlags) apply(config *web.Config) error {
+	config.Hosts = f.hosts
+	var err error
+	if config.Proxies, err = parseNetworks(f.proxies); err != nil {
+		return err
+	}
+	for _, text := range f.servers {
+		server, err := parseServer(text)
+		if err != nil {
+			return shell.Usage(fmt.Errorf("--server %q: %w", text, err))
+		}
+		config.Servers = append(config.Servers, server)
+	}
+	switch f.history {
+	case "full":
+	case "ids-only":
+		config.IDsOnly = true
+	default:
+		return shell.Usage(fmt.Errorf("--history %q: want full or ids-only", f.history))
+	}
+	if f.historyDays < 0 {
+		return shell.Usage(fmt.Errorf("--history-days %d: want 0 or more", f.historyDays))
+	}
+	config.KeepDays = f.historyDays
+	return nil
+}
+
+// openHistory opens the file of conversations, or none, and says which.
+func (f *webFlags) openHistory(settings *shell.Settings, config *web.Config) (said string, err error) {
+	key := settings.Get("HISTORY_KEY")
+	if key == "" {
+		if f.historyFile != "" {
+			return "", shell.Usage(shell.Hint(errors.New("--history-file: HISTORY_KEY is not set, and nothing is kept unencrypted"), "set HISTORY_KEY to a random text of at least 32 characters"))
+		}
+		config.History = &history.Memory{}
+		return "conversations are kept in memory and end with this process; HISTORY_KEY keeps them in a file", nil
+	}
+	path := f.historyFile
+	if path == "" {
+		path = DefaultHistoryFile
+	}
+	var secrets []identity.Secret
+	for one := range strings.SplitSeq(key, ",") {
+		secrets = append(secrets, identity.NewSecret(strings.TrimSpace(one)))
+	}
+	file, err := history.Open(path, secrets...)
+	switch {
+	case errors.Is(err, history.ErrKey):
+		return "", shell.Hint(fmt.Errorf("%s: %w", path, err), "while the key is being changed, HISTORY_KEY holds both: the new one, a comma, the old one")
+	case errors.Is(err, history.ErrInUse):
+		return "", shell.Hint(fmt.Errorf("%s: %w", path, err), "each process needs a file of its own: --history-file")
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	config.History = file
+	return "conversations are kept in " + path, nil
+}
+
+// parseServer reads NAME=URL[,group=G][,api=URI].
+func parseServer(text string) (web.Server, error) {
+	parts := strings.Split(text, ",")
+	name, address, ok := strings.Cut(parts[0], "=")
+	if !ok {
+		return web.Server{}, errors.New("want NAME=URL")
+	}
+	u, err := signin.ServerURL(address)
+	if err != nil {
+		return web.Server{}, err
+	}
+	server := web.Server{Name: name, URL: u}
+	for _, part := range parts[1:] {
+		key, value, _ := strings.Cut(part, "=")
+		switch {
+		case value == "":
+			return server, fmt.Errorf("%q: want %s=VALUE", part, key)
+		case key == "group":
+			server.Group = value
+		case key == "api":
+			server.APIs = append(server.APIs, value)
+		default:
+			return server, fmt.Errorf("there is no %q: want group or api", key)
+		}
+	}
+	return server, nil
+}
+
+// newAgent makes what drives conversations.
+func newAgent(unasked []string, logger *slog.Logger) (*agent.Agent, web.Model, error) {
+	policy := agent.AskPolicy{Unasked: map[string]string{}}
+	for _, text := range unasked {
+		tool, hash, _ := strings.Cut(text, "=")
+		if server, name, ok := strings.Cut(tool, "."); !ok || server == "" || name == "" {
+			return nil, web.Model{}, shell.Usage(fmt.Errorf("--unasked %q: want SERVER.TOOL", text))
+		}
+		policy.Unasked[tool] = hash
+	}
+	var model noModel // FIXME until the models land
+	name, builtin := model.Name()
+	a, err := agent.New(agent.Config{Model: model, Ask: policy, Version: shell.Version().Version, Logger: logger})
+	return a, web.Model{Name: name, Builtin: builtin}, err
+}
+
+type noModel struct{}
+
+func (noModel) Name() (string, bool) { return "builtin", true }
+
+func (noModel) Stream(context.Context, *agent.ModelRequest, func(string)) (*agent.Answer, error) {
+	return nil, errors.New("no model")
 }
 
 // ConfigureWeb turns settings into the web agent's configuration. All that is missing is reported at once.
@@ -80,7 +228,9 @@ func ConfigureWeb(settings *shell.Settings, trust shell.Trust, logger *slog.Logg
 	client, err3 := settings.Client("AGENT_CLIENT_ID")
 	base, err4 := settings.URL("WEB_URL", DefaultWebURL)
 	scope, err5 := apiScope(settings)
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	mcpURL, err6 := settings.URL("MCP_URL", DefaultURL)
+	mcpClient, err7 := settings.HTTPClient()
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return web.Config{}, err
 	}
 	entraClient, err := settings.EntraClient(in)
@@ -100,6 +250,9 @@ func ConfigureWeb(settings *shell.Settings, trust shell.Trust, logger *slog.Logg
 	_, notMicrosoft := entra.CloudOf(in.Authority)
 	return web.Config{
 		URL: base, SignIn: hosted, Scope: scope, Authority: in.Authority, Local: notMicrosoft != nil && settings.Get("ONBEHALF_LOCAL") == "1", Logger: logger,
+		Servers:   []web.Server{{Name: mainServer, URL: mcpURL, APIs: []string{scope.Resource()}}},
+		MCPClient: mcpClient,
+		Examples:  []string{"What do I have on the roadmap?", "Which documents may I see?", "Who am I here?"},
 	}, nil
 }
 

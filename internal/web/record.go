@@ -1,0 +1,75 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/onbehalf/onbehalf/internal/agent"
+)
+
+// record is a conversation as it is kept.
+type record struct {
+	Version      int                 `json:"v"`
+	Conversation *agent.Conversation `json:"c"`
+	Thin         []string            `json:"thin,omitempty"` // ids of messages whose text was not kept
+}
+
+const recordVersion = 1
+
+// pack makes what is kept of a conversation. With idsOnly nothing is kept that came from a document but the documents'
+// ids: not what tools returned, and not the answers that rest on it. What was thin stays so.
+func pack(c *agent.Conversation, thin map[string]bool, idsOnly bool) ([]byte, error) {
+	r := record{Version: recordVersion, Conversation: c}
+	for id := range thin {
+		r.Thin = append(r.Thin, id)
+	}
+	if idsOnly {
+		r.Conversation = c.Clone()
+		r.Thin = append(r.Thin, thinOut(r.Conversation)...)
+	}
+	slices.Sort(r.Thin)
+	r.Thin = slices.Compact(r.Thin)
+	return json.Marshal(r)
+}
+
+// thinOut removes what came from documents and returns the messages that lost their text by it. In a turn everything
+// after the first result may rest on it, also in the turns that follow.
+func thinOut(c *agent.Conversation) (thin []string) {
+	read := false
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		if m.Role == agent.Assistant && read && m.Text != "" {
+			m.Text = ""
+			thin = append(thin, m.ID)
+		}
+		for j := range m.Calls {
+			call := &m.Calls[j]
+			read = read || call.Result != nil || len(call.Sources) > 0
+			call.Result = nil
+			for k := range call.Sources {
+				call.Sources[k] = agent.Source{N: call.Sources[k].N, ID: call.Sources[k].ID}
+			}
+			call.Sources = slices.DeleteFunc(call.Sources, func(s agent.Source) bool { return s.ID == "" })
+		}
+	}
+	return thin
+}
+
+func unpack(body []byte) (*agent.Conversation, map[string]bool, error) {
+	r := record{Conversation: &agent.Conversation{}}
+	if len(body) == 0 {
+		return r.Conversation, nil, nil
+	}
+	if err := json.Unmarshal(body, &r); err != nil || r.Conversation == nil {
+		return nil, nil, errors.New("a kept conversation cannot be read")
+	}
+	if r.Version != recordVersion {
+		return nil, nil, errors.New("a conversation was kept by another version of this program")
+	}
+	thin := make(map[string]bool, len(r.Thin))
+	for _, id := range r.Thin {
+		thin[id] = true
+	}
+	return r.Conversation, thin, nil
+}

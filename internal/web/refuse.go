@@ -1,0 +1,257 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/signin"
+)
+
+// Kinds of refusals, as pages know them.
+const (
+	kindSignIn        = "sign-in"
+	kindConsent       = "consent"
+	kindBlocked       = "blocked"
+	kindNotAssigned   = "not-assigned"
+	kindExpired       = "expired"
+	kindThrottled     = "throttled"
+	kindMisconfigured = "misconfigured"
+	kindUnavailable   = "unavailable"
+	kindLink          = "link"
+)
+
+const notAssigned = 50105 // AADSTS
+
+// metaRefusal is where a server of ours says to programs why it refused: see package onbehalf.
+const metaRefusal = "onbehalf/refusal"
+
+// refuse turns what failed into words and into what the person can do. The words are ours and the catalogue's; what a
+// server says about it chooses among them and adds none.
+func (a *App) refuse(_ context.Context, call agent.Call, err error, result *mcp.CallToolResult) *agent.Refusal {
+	if result != nil {
+		return refusedResult(result)
+	}
+	var (
+		needed  *signin.Needed
+		answer  *entra.Error
+		busy    *serverError
+		said    *jsonrpc.Error
+		network *net.OpError
+	)
+	switch {
+	case errors.As(err, &needed):
+		return signInNeeded(needed)
+	case errors.As(err, &answer):
+		return refusedByEntra(answer)
+	case errors.Is(err, signin.ErrNotTrusted):
+		return &agent.Refusal{Kind: kindMisconfigured, Text: "This server asks for a token that nobody said it may have, so it got none.", Who: forWhom(entra.Operator, "Name its App ID URI where the server is configured, if that API is the server's own.")}
+	case errors.Is(err, signin.ErrStillRefused), errors.Is(err, signin.ErrTooMany):
+		return &agent.Refusal{Kind: kindMisconfigured, Text: "The server does not accept your sign-in, although it is new.", Who: forWhom(entra.Operator, "Compare the audience, issuer and clock that the server expects with what it gets.")}
+	case errors.Is(err, signin.ErrForbidden):
+		return &agent.Refusal{Kind: kindBlocked, Text: "The server does not let you do this.", Who: forWhom(entra.Operator, "Grant the permission or role that this needs, if that is right.")}
+	case errors.As(err, &busy):
+		return serverBusy(call.Host, busy)
+	case errors.As(err, &said):
+		var info refusalInfo
+		if json.Unmarshal(said.Data, &info) == nil {
+			return info.refusal()
+		}
+		return nil
+	case errors.As(err, &network):
+		return &agent.Refusal{Kind: kindUnavailable, Text: call.Host + " cannot be reached.", Who: "Try again in a moment; if it stays so, tell its operator.", Resumable: true}
+	default:
+		return nil
+	}
+}
+
+func serverBusy(host string, busy *serverError) *agent.Refusal {
+	r := &agent.Refusal{Kind: kindUnavailable, Text: host + " does not answer now.", Who: "Try again in a moment; if it stays so, tell its operator.", Code: fmt.Sprintf("HTTP %d", busy.status), Resumable: true}
+	if busy.status == 429 {
+		r.Kind, r.Text, r.Who = kindThrottled, host+" has had too many requests.", waitText(busy.wait)
+	}
+	return r
+}
+
+func waitText(wait time.Duration) string {
+	if wait <= 0 {
+		return "Wait a moment, then try again."
+	}
+	return fmt.Sprintf("Wait %s, then try again.", wait.Round(time.Second))
+}
+
+// signInNeeded is for what only the person can mend, at Entra.
+func signInNeeded(needed *signin.Needed) *agent.Refusal {
+	r := &agent.Refusal{Kind: kindSignIn, Text: "You have to sign in again before this can go on.", Resumable: true, Claims: needed.Request.Claims}
+	if answer, ok := errors.AsType[*entra.Error](needed.Cause); ok {
+		if r = refusedByEntra(answer); r.Claims == "" || needed.Request.Claims != "" {
+			r.Claims = needed.Request.Claims
+		}
+		return r
+	}
+	if strings.Contains(needed.Request.Claims, `"acrs"`) {
+		r.Text = "What is asked for demands a stronger sign-in than yours."
+	}
+	return r
+}
+
+// refusedByEntra is for Entra's own answers.
+func refusedByEntra(answer *entra.Error) *agent.Refusal {
+	r := refusalBy(answer.Advice(), answer.Correlation, answer.RetryAfter)
+	if r.Kind == kindSignIn {
+		r.Claims = answer.Claims
+	}
+	return r
+}
+
+// refusalBy puts the catalogue's advice.
+func refusalBy(advice entra.Advice, correlation string, wait time.Duration) *agent.Refusal {
+	r := &agent.Refusal{Text: advice.Cause, Who: adviceText(advice), Correlation: correlation}
+	if advice.Code != 0 {
+		r.Code = fmt.Sprintf("AADSTS%d", advice.Code)
+	}
+	switch advice.Kind {
+	case entra.ConsentRequired:
+		r.Kind, r.Resumable = kindConsent, true
+	case entra.InteractionRequired:
+		r.Kind, r.Resumable = kindSignIn, true
+	case entra.AssertionExpired:
+		r.Kind, r.Resumable = kindExpired, true
+	case entra.Throttled:
+		r.Kind, r.Resumable, r.Who = kindThrottled, true, waitText(wait)
+	case entra.Unavailable:
+		r.Kind, r.Resumable = kindUnavailable, true
+	case entra.Blocked:
+		r.Kind = kindBlocked
+		if advice.Code == notAssigned {
+			r.Kind = kindNotAssigned
+		}
+	default:
+		r.Kind = kindMisconfigured
+	}
+	if !r.Resumable && correlation != "" && advice.Who != entra.You {
+		r.Who += " Hand over the correlation id: it finds this very event in Entra's logs."
+	}
+	return r
+}
+
+// refusalInfo is what a server of ours tells programs (package onbehalf).
+type refusalInfo struct {
+	Kind        string `json:"kind"`
+	AADSTS      int    `json:"aadsts"`
+	Correlation string `json:"correlation"`
+	RetryAfter  int    `json:"retryAfter"` // seconds
+}
+
+var correlationID = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
+
+// refusal looks the code up in the catalogue, or takes what is known of the kind; nil when it is neither.
+func (i refusalInfo) refusal() *agent.Refusal {
+	advice, known := entra.AdviceFor(i.AADSTS)
+	if !known {
+		advice = entra.Advice{Code: max(i.AADSTS, 0), Who: entra.Operator, Fix: "Look the code up with the correlation id in Entra's sign-in logs."}
+		switch i.Kind {
+		case entra.ConsentRequired.String():
+			advice.Kind, advice.Cause, advice.Who, advice.Fix = entra.ConsentRequired, "Nobody has consented yet to what this asks for.", entra.You, "Give your consent, or ask an administrator to give it for everybody."
+		case entra.InteractionRequired.String():
+			advice.Kind, advice.Cause, advice.Who, advice.Fix = entra.InteractionRequired, "Entra wants to see you before this can go on.", entra.You, "Sign in again."
+		case entra.AssertionExpired.String():
+			advice.Kind, advice.Cause, advice.Who, advice.Fix = entra.AssertionExpired, "Your sign-in no longer counts.", entra.You, "Sign in again."
+		case entra.Blocked.String():
+			advice.Kind, advice.Cause, advice.Who, advice.Fix = entra.Blocked, "A policy does not allow this.", entra.Admin, "Look the correlation id up in Entra's sign-in logs."
+		case entra.Throttled.String():
+			advice.Kind, advice.Cause = entra.Throttled, "There have been too many requests."
+		case entra.Unavailable.String():
+			advice.Kind, advice.Cause, advice.Who, advice.Fix = entra.Unavailable, "The tool's sign-in service does not answer.", entra.You, "Try again in a moment."
+		case entra.Misconfigured.String(), entra.AppOnly.String(), entra.AssertionAudience.String():
+			advice.Kind, advice.Cause = entra.Misconfigured, "The tool is not set up for this."
+		default:
+			return nil
+		}
+	}
+	correlation := ""
+	if correlationID.MatchString(i.Correlation) {
+		correlation = i.Correlation
+	}
+	const longest = 600
+	return refusalBy(advice, correlation, time.Duration(min(max(i.RetryAfter, 0), longest))*time.Second)
+}
+
+// refusedResult reads a tool's result that is an error, or that wants a link opened. Of servers that say nothing to
+// programs the text is searched for one of Entra's codes.
+func refusedResult(result *mcp.CallToolResult) *agent.Refusal {
+	var info refusalInfo
+	if meta, err := json.Marshal(result.Meta[metaRefusal]); err == nil && json.Unmarshal(meta, &info) == nil {
+		if r := info.refusal(); r != nil {
+			return r
+		}
+	}
+	if link := linkOf(result); link != "" {
+		return &agent.Refusal{
+			Kind: kindLink, Text: "The server wants you to open an address before it goes on.", Link: link, Resumable: true,
+			Who: "Nobody here has checked that address. Open it only if you know and trust whose it is; then try again.",
+		}
+	}
+	if !result.IsError {
+		return nil
+	}
+	text := textOf(result)
+	for _, code := range entra.CodesIn(text) {
+		if _, known := entra.AdviceFor(code); known {
+			info = refusalInfo{AADSTS: code, Correlation: correlationIn(text)}
+			return info.refusal()
+		}
+	}
+	return nil
+}
+
+// linkOf returns the first address that a result wants opened.
+func linkOf(result *mcp.CallToolResult) string {
+	names := make([]string, 0, len(result.InputRequests))
+	for name := range result.InputRequests {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if asked, ok := result.InputRequests[name].(*mcp.ElicitParams); ok && asked.Mode == "url" {
+			if u, err := url.Parse(asked.URL); err == nil && len(asked.URL) <= 2048 && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
+				return asked.URL
+			}
+		}
+	}
+	return ""
+}
+
+func textOf(result *mcp.CallToolResult) string {
+	const most = 16 << 10
+	var out strings.Builder
+	for _, content := range result.Content {
+		if text, ok := content.(*mcp.TextContent); ok && out.Len() < most {
+			out.WriteString(text.Text[:min(len(text.Text), most)] + "\n")
+		}
+	}
+	return out.String()
+}
+
+var correlationPattern = regexp.MustCompile(`(?i)correlation[ _-]?id:? ?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})`)
+
+func correlationIn(text string) string {
+	if match := correlationPattern.FindStringSubmatch(text); match != nil {
+		return match[1]
+	}
+	return ""
+}
+
+func forWhom(who, fix string) string { return "This is for " + who + ": " + fix }

@@ -1,0 +1,231 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/history"
+)
+
+// show makes the agent's conversation into what pages and scripts show: words for states and times, HTML for Markdown,
+// buttons for refusals.
+func (a *App) show(item history.Item, c *agent.Conversation, thin map[string]bool) Conversation {
+	out := Conversation{ID: item.ID, Title: item.Title, State: string(c.Phase()), Model: a.model, Messages: make([]Message, 0, len(c.Messages))}
+	for i := range c.Messages {
+		out.Messages = append(out.Messages, a.showMessage(item.ID, &c.Messages[i], thin[c.Messages[i].ID]))
+	}
+	out.finishTurns()
+	return out
+}
+
+// notKept is what stands in place of an answer of which only the sources' ids were kept.
+const notKept = "The text of this answer is not kept. Its sources are those that you may see today."
+
+func (a *App) showMessage(conversation string, m *agent.Message, thin bool) Message {
+	out := Message{
+		ID: m.ID, Role: string(m.Role), Text: m.Text, State: string(m.State), Failure: m.Failure, At: m.At,
+		Calls: make([]Call, 0, len(m.Calls)), Notes: slices.Clone(m.Notes), Sources: []Source{},
+	}
+	if m.Role == agent.Assistant {
+		out.HTML = a.markdown.html(m.Text)
+	}
+	if thin {
+		out.Notes = append(out.Notes, notKept)
+	}
+	for i := range m.Calls {
+		out.Calls = append(out.Calls, a.showCall(conversation, &m.Calls[i]))
+	}
+	return out
+}
+
+// maxOutput is how much of a result is shown where a call is unfolded.
+const maxOutput = 4 << 10
+
+func (a *App) showCall(conversation string, c *agent.Call) Call {
+	out := Call{
+		ID: c.ID, Server: c.Server, Tool: c.Tool, Host: c.Host, Title: c.Title, State: string(c.State), Why: c.Why,
+		Arguments: indented(c.Arguments), Chain: c.Chain, Error: c.Error, Sources: make([]Source, 0, len(c.Sources)),
+	}
+	if out.Title == "" {
+		out.Title = c.Tool
+	}
+	if out.Title == "" {
+		out.Title = c.Server
+	}
+	if c.Took > 0 && c.State != agent.InFlight {
+		out.Took = took(c.Took)
+	}
+	if c.Result != nil {
+		out.Output = cut(c.Result.Text, maxOutput)
+	}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		out.Sources = append(out.Sources, Source{
+			N: s.N, ID: s.ID, Title: s.Title, Extract: s.Extract, Score: s.Score, Host: c.Host,
+			Scored: s.Score > 0, ScoreText: fmt.Sprintf("%.2f", s.Score),
+		})
+	}
+	if c.State == agent.Refused && c.Refusal != nil {
+		out.Refusal = showRefusal(conversation, c)
+	}
+	out.Line = lineOf(&out)
+	return out
+}
+
+// lineOf says a call in one line.
+func lineOf(c *Call) string {
+	line := c.Title
+	switch agent.CallState(c.State) {
+	case agent.Asking:
+		line += " asks"
+	case agent.Approved:
+		line += " will run"
+	case agent.Declined:
+		line += " was not run"
+	case agent.InFlight:
+		line += " runs as you"
+	case agent.Refused:
+		line += " was refused"
+	case agent.CallFailed:
+		line += " failed"
+	case agent.Succeeded:
+		switch n := len(c.Sources); n {
+		case 0:
+			line += " answered"
+		case 1:
+			line += " found 1 document"
+		default:
+			line += fmt.Sprintf(" found %d documents", n)
+		}
+	}
+	if c.Took != "" {
+		line += ", " + c.Took
+	}
+	return line
+}
+
+// showRefusal makes the button. Where it leads is a path of ours, whatever the server said.
+func showRefusal(conversation string, c *agent.Call) Refusal {
+	r := c.Refusal
+	out := Refusal{Kind: r.Kind, Text: r.Text, Who: r.Who, Correlation: r.Correlation, Code: r.Code}
+	if u, err := url.Parse(r.Link); err == nil && u.Host != "" {
+		out.Link = &Link{Text: r.Link, Host: u.Host}
+	}
+	if !r.Resumable {
+		return out
+	}
+	path := func(what string) string {
+		return "/c/" + conversation + "/" + what + "?call=" + url.QueryEscape(c.ID)
+	}
+	switch r.Kind {
+	case kindSignIn, kindExpired:
+		out.Button = &Button{"Sign in and go on", "POST", path("signin")}
+	case kindConsent:
+		out.Button = &Button{"Give consent and go on", "GET", path("consent")}
+	default:
+		out.Button = &Button{"Try again", "POST", path("resume")}
+	}
+	return out
+}
+
+// finishTurns marks the last message of each turn and gathers the turn's sources there.
+func (c *Conversation) finishTurns() {
+	var sources []Source
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		m.Last, m.Sources = false, []Source{}
+		if m.Role == string(agent.User) {
+			sources = nil
+			continue
+		}
+		for j := range m.Calls {
+			for _, s := range m.Calls[j].Sources {
+				if !slices.ContainsFunc(sources, func(known Source) bool { return known.N == s.N }) {
+					sources = append(sources, s)
+				}
+			}
+		}
+		if i+1 == len(c.Messages) || c.Messages[i+1].Role == string(agent.User) {
+			m.Last = true
+			m.Sources = append(m.Sources, sources...)
+			slices.SortFunc(m.Sources, func(a, b Source) int { return a.N - b.N })
+			for j := range m.Sources {
+				m.Sources[j].Anchor = fmt.Sprintf("s-%s-%d", m.ID, m.Sources[j].N)
+			}
+		}
+	}
+}
+
+func (c *Conversation) message(id string) *Message {
+	for i := len(c.Messages) - 1; i >= 0; i-- {
+		if c.Messages[i].ID == id {
+			return &c.Messages[i]
+		}
+	}
+	return nil
+}
+
+// clone copies what changes.
+func (c *Conversation) clone() Conversation {
+	out := *c
+	out.Messages = slices.Clone(c.Messages)
+	for i := range out.Messages {
+		out.Messages[i].Calls = slices.Clone(out.Messages[i].Calls)
+	}
+	return out
+}
+
+func indented(arguments json.RawMessage) string {
+	if len(arguments) == 0 {
+		return ""
+	}
+	var out bytes.Buffer
+	if json.Indent(&out, arguments, "", "  ") != nil {
+		return string(arguments)
+	}
+	return out.String()
+}
+
+// took says how long something took.
+func took(d time.Duration) string {
+	ms := float64(d) / float64(time.Millisecond)
+	switch {
+	case ms < 10:
+		return fmt.Sprintf("%.1f ms", ms)
+	case ms < 1000:
+		return fmt.Sprintf("%.0f ms", ms)
+	default:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+}
+
+// cut shortens a text at a boundary of characters.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// titleLength is how many characters of the first question name a conversation.
+const titleLength = 60
+
+// titleOf names a conversation by its first question.
+func titleOf(question string) string {
+	words := strings.Join(strings.Fields(question), " ")
+	runes := []rune(words)
+	if len(runes) <= titleLength {
+		return words
+	}
+	short := string(runes[:titleLength])
+	if i := strings.LastIndexByte(short, ' '); i > titleLength/2 {
+		short = short[:i]
+	}
+	return short + "…"
+}
