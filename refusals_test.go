@@ -378,7 +378,8 @@ func TestTheConsentLinkWorks(t *testing.T) {
 		t.Fatalf("got %q, want the consent link", text(result))
 	}
 	info, _ := result.Meta[onbehalf.MetaRefusal].(map[string]any)
-	if info["kind"] != "consent-required" || info["aadsts"] != 65001.0 || !strings.Contains(text(result), info["correlation"].(string)) {
+	correlation, ok := info["correlation"].(string)
+	if info["kind"] != "consent-required" || info["aadsts"] != 65001.0 || !ok || !strings.Contains(text(result), correlation) {
 		t.Errorf("for programs: %v, want what the words say", info)
 	}
 	h.consents(t, link)

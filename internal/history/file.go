@@ -168,8 +168,10 @@ func (f *File) List(p Person) ([]Item, error) {
 }
 
 // Load implements [Store].
-func (f *File) Load(p Person, id string) (item Item, body []byte, err error) {
-	err = f.db.View(func(tx *bbolt.Tx) error {
+func (f *File) Load(p Person, id string) (Item, []byte, error) {
+	var item Item
+	var body []byte
+	err := f.db.View(func(tx *bbolt.Tx) error {
 		mine, err := f.of(tx, p, false)
 		if err != nil {
 			return err
@@ -237,8 +239,9 @@ func (f *File) Delete(p Person, id string) error {
 }
 
 // Clear implements [Store].
-func (f *File) Clear(p Person) (n int, err error) {
-	err = f.db.Update(func(tx *bbolt.Tx) error {
+func (f *File) Clear(p Person) (int, error) {
+	n := 0
+	err := f.db.Update(func(tx *bbolt.Tx) error {
 		mine, err := f.of(tx, p, false)
 		if mine == nil || err != nil {
 			return err
@@ -250,37 +253,42 @@ func (f *File) Clear(p Person) (n int, err error) {
 }
 
 // Sweep implements [Store].
-func (f *File) Sweep(before time.Time) (n int, err error) {
-	err = f.db.Update(func(tx *bbolt.Tx) error {
+func (f *File) Sweep(before time.Time) (int, error) {
+	n := 0
+	err := f.db.Update(func(tx *bbolt.Tx) error {
 		people := tx.Bucket([]byte(bucketPeople))
 		var empty [][]byte
-		err := people.ForEachBucket(func(name []byte) error {
+		failed := people.ForEachBucket(func(name []byte) error {
 			mine := &person{Bucket: people.Bucket(name)}
-			var old [][]byte
-			left := 0
-			err := mine.items().ForEach(func(key, value []byte) error {
-				if len(value) >= plainItem && time.Unix(int64(binary.BigEndian.Uint64(value)), 0).Before(before) { //nolint:gosec // ours
-					old = append(old, bytes.Clone(key))
-				} else {
-					left++
-				}
-				return nil
-			})
+			old, left, err := mine.olderThan(before)
 			for _, key := range old {
 				err = errors.Join(err, mine.items().Delete(key), mine.bodies().Delete(key))
-				n++
 			}
+			n += len(old)
 			if left == 0 {
 				empty = append(empty, bytes.Clone(name))
 			}
 			return err
 		})
 		for _, name := range empty {
-			err = errors.Join(err, people.DeleteBucket(name))
+			failed = errors.Join(failed, people.DeleteBucket(name))
 		}
-		return err
+		return failed
 	})
 	return n, err
+}
+
+// olderThan returns the keys of what was changed last before a time, and how many others there are.
+func (p *person) olderThan(before time.Time) (old [][]byte, left int, err error) {
+	err = p.items().ForEach(func(key, value []byte) error {
+		if len(value) >= plainItem && time.Unix(int64(binary.BigEndian.Uint64(value)), 0).Before(before) { //nolint:gosec // ours
+			old = append(old, bytes.Clone(key))
+		} else {
+			left++
+		}
+		return nil
+	})
+	return old, left, err
 }
 
 // Close implements [Store].

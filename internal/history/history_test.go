@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,31 +22,32 @@ const (
 	other = "quite another key that is as long as the first"
 )
 
-func person(t testing.TB, n int) history.Person {
-	t.Helper()
+func person(tb testing.TB, n int) history.Person {
+	tb.Helper()
 	tenant, err1 := identity.ParseTenantID("c0de7e4a-0000-4000-8000-000000000001")
 	object, err2 := identity.ParseObjectID(fmt.Sprintf("a11ce000-0000-4000-8000-%012x", n))
 	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return history.Person{Tenant: tenant, Object: object}
 }
 
-func open(t testing.TB, path string, secrets ...string) *history.File {
-	t.Helper()
+func open(tb testing.TB, path string, secrets ...string) *history.File {
+	tb.Helper()
 	var all []identity.Secret
 	for _, secret := range secrets {
 		all = append(all, identity.NewSecret(secret))
 	}
 	f, err := history.Open(path, all...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = f.Close() })
+	tb.Cleanup(func() { _ = f.Close() })
 	return f
 }
 
 func stores(t *testing.T) map[string]history.Store {
+	t.Helper()
 	return map[string]history.Store{"memory": &history.Memory{}, "file": open(t, filepath.Join(t.TempDir(), "h.db"), key)}
 }
 
@@ -109,7 +111,7 @@ func TestBounds(t *testing.T) {
 				t.Errorf("too large: %v", err)
 			}
 			for i := range history.MaxBytes / history.MaxBody {
-				err := s.Save(p, history.Item{ID: fmt.Sprint(i)}, make([]byte, history.MaxBody-1024))
+				err := s.Save(p, history.Item{ID: strconv.Itoa(i)}, make([]byte, history.MaxBody-1024))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -134,19 +134,7 @@ func reencrypt(tx *bbolt.Tx, from, to keys) error {
 		if err != nil {
 			return err
 		}
-		err = mine.items().ForEach(func(key, value []byte) error {
-			item, err := mine.openItem(key, value)
-			if err != nil {
-				return err
-			}
-			body, err := mine.open(sealedBody, key, nil, mine.bodies().Get(key))
-			if err != nil {
-				return err
-			}
-			place := next.keyOf(item.ID)
-			sealed, err := next.sealItem(place, item, len(body))
-			return errors.Join(err, next.items().Put(place, sealed), next.bodies().Put(place, next.seal(sealedBody, place, nil, body)))
-		})
+		err = mine.items().ForEach(func(key, value []byte) error { return moveItem(mine, next, key, value) })
 		if err == nil {
 			err = people.DeleteBucket(name)
 		}
@@ -155,4 +143,18 @@ func reencrypt(tx *bbolt.Tx, from, to keys) error {
 		}
 	}
 	return nil
+}
+
+func moveItem(from, to *person, key, value []byte) error {
+	item, err := from.openItem(key, value)
+	if err != nil {
+		return err
+	}
+	body, err := from.open(sealedBody, key, nil, from.bodies().Get(key))
+	if err != nil {
+		return err
+	}
+	place := to.keyOf(item.ID)
+	sealed, err := to.sealItem(place, item, len(body))
+	return errors.Join(err, to.items().Put(place, sealed), to.bodies().Put(place, to.seal(sealedBody, place, nil, body)))
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -45,7 +46,7 @@ func (a *App) api(handle func(http.ResponseWriter, *visit) error) http.HandlerFu
 			return
 		}
 		if err := handle(w, v); err != nil {
-			a.apiFailed(w, v, err)
+			a.apiFailed(r.Context(), w, v, err)
 		}
 	}
 }
@@ -55,12 +56,12 @@ func slowDown(w http.ResponseWriter, wait time.Duration) {
 	writeProblem(w, http.StatusTooManyRequests, "slow_down", "that was too much at once", "wait a moment, then try again")
 }
 
-func (a *App) apiFailed(w http.ResponseWriter, v *visit, err error) {
+func (a *App) apiFailed(ctx context.Context, w http.ResponseWriter, v *visit, err error) {
 	if shown, ok := errors.AsType[*apiError](err); ok {
 		writeJSON(w, shown.status, shown.problem())
 		return
 	}
-	a.cfg.Logger.ErrorContext(v.Context(), "request failed", slog.String("path", v.Pattern), slog.Any("error", err))
+	a.cfg.Logger.ErrorContext(ctx, "request failed", slog.String("path", v.Pattern), slog.Any("error", err))
 	writeProblem(w, http.StatusInternalServerError, "internal", "something went wrong here", "try again in a moment")
 }
 

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -197,10 +198,10 @@ func wordsOf(h chain.Hop, start time.Time) Hop {
 		fact("Ends", h.Expires.UTC().Format("2006-01-02 15:04:05 UTC"), false)
 	}
 	if h.Station == chain.Search && (h.Decision == chain.Allowed || h.Decision == chain.Cached) {
-		fact("Documents returned", fmt.Sprint(h.Count), false)
+		fact("Documents returned", strconv.Itoa(h.Count), false)
 	}
 	if h.Status != 0 {
-		fact("HTTP", fmt.Sprint(h.Status), false)
+		fact("HTTP", strconv.Itoa(h.Status), false)
 	}
 	return out
 }

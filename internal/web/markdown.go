@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -147,7 +148,7 @@ func (foreign) heading(w util.BufWriter, _ []byte, node ast.Node, entering bool)
 		return ast.WalkContinue, nil
 	}
 	const lowest = 6
-	level := string(rune('0' + min(n.Level+2, lowest)))
+	level := strconv.Itoa(min(n.Level+2, lowest))
 	if entering {
 		_, _ = w.WriteString("<h" + level + ">")
 	} else {

@@ -43,9 +43,10 @@ func bound(next http.Handler) http.Handler {
 // recover keeps a panic from ending the process.
 func (a *App) recover(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
 		defer func() {
 			if reason := recover(); reason != nil {
-				a.cfg.Logger.ErrorContext(r.Context(), "panic", slog.String("path", r.Pattern), slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
+				a.cfg.Logger.ErrorContext(ctx, "panic", slog.String("path", r.Pattern), slog.Any("reason", reason), slog.String("stack", string(debug.Stack())))
 				writeProblem(w, http.StatusInternalServerError, "internal", "something went wrong here", "try again")
 			}
 		}()

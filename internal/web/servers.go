@@ -124,14 +124,6 @@ func (a *App) personFor(s *session) agent.Person {
 	return p
 }
 
-func (a *App) server(name string) *Server {
-	i := slices.IndexFunc(a.cfg.Servers, func(s Server) bool { return s.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &a.cfg.Servers[i]
-}
-
 // serverError is an answer of an MCP server that no protocol says anything in.
 type serverError struct {
 	status int

@@ -197,7 +197,7 @@ func (a *App) resume(ctx context.Context, s *session, kept attempt) {
 		return
 	}
 	defer a.desk.release(t)
-	if err := t.decide(move{session: s, call: kept.call}); err != nil {
+	if err := t.decide(move{session: s, call: kept.call}); err != nil { //nolint:contextcheck // a turn outlives what began it
 		a.cfg.Logger.InfoContext(ctx, "a call does not go on", slog.Any("error", err))
 		if !errors.Is(err, errNotWaiting) {
 			s.say(&Notice{Kind: "bad", Text: "This could not go on yet: " + err.Error() + "."})

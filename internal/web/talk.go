@@ -38,7 +38,6 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	lineage string // of the session that began it
 	drawn   time.Time
-	undrawn bool // text came since
 	saver   *saver
 }
 
@@ -329,7 +328,7 @@ func (t *talk) applyLater() bool {
 			last = m.session
 		}
 	}
-	if last == nil || t.gone || t.start(last) != nil {
+	if last == nil || t.gone || t.start(last) != nil { //nolint:contextcheck // a turn outlives what began it
 		return false
 	}
 	t.tell("snapshot", map[string]any{"conversation": *t.shown})
@@ -499,7 +498,7 @@ func (s *saver) write() {
 		}
 		s.mu.Unlock()
 		if err := s.talk.keep(item, body); err != nil {
-			s.talk.desk.app.cfg.Logger.Error("a conversation could not be kept", slog.Any("error", err)) //nolint:sloglint // of no request
+			s.talk.desk.app.cfg.Logger.Error("a conversation could not be kept", slog.Any("error", err))
 		}
 	}
 }

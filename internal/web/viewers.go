@@ -99,7 +99,7 @@ func (a *App) watch(w http.ResponseWriter, v *visit) error {
 	watcher := newViewer()
 	snapshot, err := t.join(watcher)
 	if err != nil {
-		return nil //nolint:nilerr // the status is out: the page tries again
+		return nil // the status is out: the page tries again
 	}
 	defer t.leave(watcher)
 	out.write("retry: 1000\n\n")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -38,7 +39,7 @@ func (a *App) page(handle func(http.ResponseWriter, *visit) error) http.HandlerF
 			v.csrf = v.session.csrf
 		}
 		if err := handle(w, v); err != nil {
-			a.showError(w, v, err)
+			a.showError(r.Context(), w, v, err)
 		}
 	}
 }
@@ -75,7 +76,7 @@ type pageError struct {
 // Error implements error.
 func (e *pageError) Error() string { return e.heading }
 
-var ( //nolint:gochecknoglobals // constants
+var (
 	errNoPage     = &pageError{status: http.StatusNotFound, heading: "There is no such page", text: "The address is mistyped, or what was there has been deleted."}
 	errOldForm    = &pageError{status: http.StatusForbidden, heading: "This page was too old", text: "You have signed in or out since it was opened.", hint: "Go back to the start and try again."}
 	errNotBegun   = &pageError{status: http.StatusBadRequest, heading: "This sign-in was not begun here", text: "It was begun in another browser, was finished before, or took longer than 15 minutes.", hint: "Sign in again from here.", signIn: true}
@@ -84,13 +85,13 @@ var ( //nolint:gochecknoglobals // constants
 	errTooMany    = &pageError{status: http.StatusServiceUnavailable, heading: "Too many people are signing in", text: "This server has no room for another sign-in now.", hint: "Try again in a minute."}
 )
 
-func (a *App) showError(w http.ResponseWriter, v *visit, err error) {
+func (a *App) showError(ctx context.Context, w http.ResponseWriter, v *visit, err error) {
 	shown, ok := errors.AsType[*pageError](err)
 	if errors.Is(err, errNoConversation) {
 		shown, ok = errNoPage, true
 	}
 	if !ok {
-		a.cfg.Logger.ErrorContext(v.Context(), "page failed", slog.String("page", v.Pattern), slog.Any("error", err))
+		a.cfg.Logger.ErrorContext(ctx, "page failed", slog.String("page", v.Pattern), slog.Any("error", err))
 		shown = &pageError{status: http.StatusInternalServerError, heading: "Something went wrong here", text: "It was not your fault.", hint: "Try again in a moment."}
 	}
 	page := ProblemPage{
@@ -98,6 +99,6 @@ func (a *App) showError(w http.ResponseWriter, v *visit, err error) {
 		Correlation: shown.correlation, SignIn: shown.signIn && v.session == nil,
 	}
 	if err := a.pages.show(w, shown.status, "problem", page); err != nil {
-		a.cfg.Logger.ErrorContext(v.Context(), "page failed", slog.Any("error", err))
+		a.cfg.Logger.ErrorContext(ctx, "page failed", slog.Any("error", err))
 	}
 }

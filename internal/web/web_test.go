@@ -49,11 +49,11 @@ func (m *model) Stream(ctx context.Context, request *agent.ModelRequest, text fu
 	return m.stream(ctx, request, text)
 }
 
-func id[T any](t testing.TB, parse func(string) (T, error), text string) T {
-	t.Helper()
+func id[T any](tb testing.TB, parse func(string) (T, error), text string) T {
+	tb.Helper()
 	parsed, err := parse(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return parsed
 }
@@ -65,100 +65,100 @@ type options struct {
 	change func(*web.Config)
 }
 
-func start(t testing.TB, o options) *site {
-	t.Helper()
-	s := &site{Entra: entratest.Start(t, nil)}
-	s.search = searchtest.Start(t, &searchtest.Options{Entra: s.Entra})
-	s.fill(t)
-	s.startMCP(t)
-	s.startWeb(t, o)
+func start(tb testing.TB, o options) *site {
+	tb.Helper()
+	s := &site{Entra: entratest.Start(tb, nil)}
+	s.search = searchtest.Start(tb, &searchtest.Options{Entra: s.Entra})
+	s.fill(tb)
+	s.startMCP(tb)
+	s.startWeb(tb, o)
 	return s
 }
 
 // fill loads the sample documents.
-func (s *site) fill(t testing.TB) {
-	t.Helper()
-	if _, err := s.search.Engine.Put(t.Context(), sample.Definition(sample.IndexName), ""); err != nil {
-		t.Fatal(err)
+func (s *site) fill(tb testing.TB) {
+	tb.Helper()
+	if _, err := s.search.Engine.Put(tb.Context(), sample.Definition(sample.IndexName), ""); err != nil {
+		tb.Fatal(err)
 	}
 	documents, err := sample.Documents(sample.Readers{
 		Alice: entraserver.Alice, Engineering: entraserver.Engineering, Finance: entraserver.Finance, Board: entraserver.Board,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var actions []search.Action
 	for action, err := range sample.Stream(documents) {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		actions = append(actions, action)
 	}
-	if _, err := s.search.Engine.Write(t.Context(), sample.IndexName, actions); err != nil {
-		t.Fatal(err)
+	if _, err := s.search.Engine.Write(tb.Context(), sample.IndexName, actions); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // startMCP starts the MCP server, wired as "onbehalf serve" does.
-func (s *site) startMCP(t testing.TB) {
-	t.Helper()
+func (s *site) startMCP(tb testing.TB) {
+	tb.Helper()
 	s.MCP = httptest.NewUnstartedServer(nil)
 	_, port, err := net.SplitHostPort(s.MCP.Listener.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cloud, err := entra.CloudOf(s.Entra.URL + "/")
 	if err != nil && !errors.Is(err, entra.ErrUnknownCloud) {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	address := &url.URL{Scheme: "http", Host: "localhost:" + port, Path: "/mcp"}
 	server, err := serve.New(serve.Config{
 		Server: onbehalf.Config{
-			URL: address, Cloud: cloud, Tenants: []identity.TenantID{id(t, identity.ParseTenantID, s.Tenant)}, Client: id(t, identity.ParseClientID, s.API),
+			URL: address, Cloud: cloud, Tenants: []identity.TenantID{id(tb, identity.ParseTenantID, s.Tenant)}, Client: id(tb, identity.ParseClientID, s.API),
 		},
 		Credential:      obo.Secret(s.Secret(s.API)),
 		Search:          serve.Search{Endpoint: s.search.URL, Index: sample.IndexName, Key: s.search.Server.QueryKey(), PermissionFields: []string{"oid", "group"}},
 		ConsentRedirect: serve.LocalRedirect(address), EntraClient: s.Client(), SearchClient: s.search.Client(),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s.MCP.Config.Handler = server.Handler()
 	s.MCP.Start()
 	s.MCP.URL = address.String()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		s.MCP.Close()
 		_ = server.Close()
 	})
 }
 
 // startWeb starts the agent, on the port that it had before if it ran before.
-func (s *site) startWeb(t testing.TB, o options) {
-	t.Helper()
+func (s *site) startWeb(tb testing.TB, o options) {
+	tb.Helper()
 	listen := "127.0.0.1:0"
 	if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
 		listen = "127.0.0.1:" + u.Port()
 	}
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s.URL = "http://localhost:" + port
 	base := &url.URL{Scheme: "http", Host: "localhost:" + port}
 	scope, err := entra.NewScope("api://"+s.API, "execute")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	hosted, err := signin.NewHosted(signin.HostedConfig{
-		Authority: s.Entra.URL + "/", Tenant: s.Tenant, Client: id(t, identity.ParseClientID, s.WebAgent), Redirect: web.Callback(base), HTTPClient: s.Client(),
+		Authority: s.Entra.URL + "/", Tenant: s.Tenant, Client: id(tb, identity.ParseClientID, s.WebAgent), Redirect: web.Callback(base), HTTPClient: s.Client(),
 		Secret: func() (identity.Secret, error) { return s.Secret(s.WebAgent), nil },
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	policy := agent.AskPolicy{}
 	if !o.asks {
@@ -169,17 +169,17 @@ func (s *site) startWeb(t testing.TB, o options) {
 	}
 	loop, err := agent.New(agent.Config{Model: o.model, Ask: policy})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cfg := web.Config{
 		URL: base, SignIn: hosted, Scope: scope, Authority: s.Entra.URL + "/", Local: true, Agent: loop,
-		Servers: []web.Server{{Name: "docs", URL: id(t, url.Parse, s.MCP.URL), APIs: []string{scope.Resource()}}},
+		Servers: []web.Server{{Name: "docs", URL: id(tb, url.Parse, s.MCP.URL), APIs: []string{scope.Resource()}}},
 	}
 	if o.change != nil {
 		o.change(&cfg)
 	}
 	if s.app, err = web.New(cfg); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	server := &http.Server{Handler: s.app.Handler()}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -189,11 +189,11 @@ func (s *site) startWeb(t testing.TB, o options) {
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 		_ = server.Close()
 	})
-	t.Cleanup(func() { s.stop() })
+	tb.Cleanup(func() { s.stop() })
 }
 
 // window is a person's browser at the site.
@@ -203,9 +203,9 @@ type window struct {
 	site *site
 }
 
-func (s *site) window(t testing.TB, person string) *window {
-	t.Helper()
-	return &window{s.Browser(person), t, s}
+func (s *site) window(tb testing.TB, person string) *window {
+	tb.Helper()
+	return &window{s.Browser(person), tb, s}
 }
 
 func (w *window) open(path string) *entratest.Page {
@@ -219,11 +219,11 @@ func (w *window) open(path string) *entratest.Page {
 
 var csrfField = regexp.MustCompile(`<meta name="csrf" content="([^"]+)">`)
 
-func csrf(t testing.TB, page *entratest.Page) string {
-	t.Helper()
+func csrf(tb testing.TB, page *entratest.Page) string {
+	tb.Helper()
 	match := csrfField.FindStringSubmatch(page.Body)
 	if match == nil {
-		t.Fatalf("%s has no CSRF token:\n%s", page.URL, page.Body)
+		tb.Fatalf("%s has no CSRF token:\n%s", page.URL, page.Body)
 	}
 	return match[1]
 }

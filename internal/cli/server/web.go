@@ -115,9 +115,9 @@ func (f *webFlags) apply(config *web.Config) error {
 		return err
 	}
 	for _, text := range f.servers {
-		server, err := parseServer(text)
-		if err != nil {
-			return shell.Usage(fmt.Errorf("--server %q: %w", text, err))
+		server, bad := parseServer(text)
+		if bad != nil {
+			return shell.Usage(fmt.Errorf("--server %q: %w", text, bad))
 		}
 		config.Servers = append(config.Servers, server)
 	}
