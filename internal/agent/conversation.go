@@ -264,8 +264,8 @@ const interruptedCall = "The server was restarted while this ran: whether it was
 // Retry drops the last answer, so that Run asks the model again. It reports whether there was one. What the calls of
 // the answer did stays done.
 func (c *Conversation) Retry() bool {
-	for i := len(c.Messages) - 1; i >= 0; i-- {
-		if c.Messages[i].Role == User {
+	for i, message := range slices.Backward(c.Messages) {
+		if message.Role == User {
 			dropped := len(c.Messages) > i+1
 			c.Messages = c.Messages[:i+1]
 			return dropped

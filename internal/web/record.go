@@ -18,7 +18,8 @@ type record struct {
 const recordVersion = 1
 
 // pack makes what is kept of a conversation. With idsOnly nothing is kept that came from a document but the documents'
-// ids: not what tools returned, and not the answers that rest on it. What was thin stays so.
+// ids: not what tools returned, and not the answers that rest on it. What was thin stays so. The person's questions and
+// the calls' arguments are kept.
 func pack(c *agent.Conversation, thin map[string]bool, idsOnly bool) ([]byte, error) {
 	r := record{Version: recordVersion, Conversation: c}
 	for id := range thin {
@@ -33,16 +34,12 @@ func pack(c *agent.Conversation, thin map[string]bool, idsOnly bool) ([]byte, er
 	return json.Marshal(r)
 }
 
-// thinOut removes what came from documents and returns the messages that lost their text by it. In a turn everything
-// after the first result may rest on it, also in the turns that follow.
+// thinOut removes what came from documents and returns the messages that lost their text by it: every answer that came
+// with a result or after one, since it may rest on it.
 func thinOut(c *agent.Conversation) (thin []string) {
 	read := false
 	for i := range c.Messages {
 		m := &c.Messages[i]
-		if m.Role == agent.Assistant && read && m.Text != "" {
-			m.Text = ""
-			thin = append(thin, m.ID)
-		}
 		for j := range m.Calls {
 			call := &m.Calls[j]
 			read = read || call.Result != nil || len(call.Sources) > 0
@@ -51,6 +48,10 @@ func thinOut(c *agent.Conversation) (thin []string) {
 				call.Sources[k] = agent.Source{N: call.Sources[k].N, ID: call.Sources[k].ID}
 			}
 			call.Sources = slices.DeleteFunc(call.Sources, func(s agent.Source) bool { return s.ID == "" })
+		}
+		if m.Role == agent.Assistant && read && m.Text != "" {
+			m.Text = ""
+			thin = append(thin, m.ID)
 		}
 	}
 	return thin

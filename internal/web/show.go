@@ -25,7 +25,7 @@ func (a *App) show(item history.Item, c *agent.Conversation, thin map[string]boo
 }
 
 // notKept is what stands in place of an answer of which only the sources' ids were kept.
-const notKept = "The text of this answer is not kept. Its sources are those that you may see today."
+const notKept = "The text of this answer is not kept, nor are its sources beyond their ids. Ask again to see what you may see today."
 
 func (a *App) showMessage(conversation string, m *agent.Message, thin bool) Message {
 	out := Message{

@@ -312,7 +312,7 @@ func (t *talk) work(ctx context.Context, r *run, person agent.Person) {
 	if err != nil {
 		t.tell("snapshot", map[string]any{"conversation": t.viewLocked()})
 	}
-	if !t.applyLater() {
+	if !t.applyLater() { //nolint:contextcheck // a turn outlives what began it
 		t.tell("state", map[string]string{"state": string(t.conv.Phase())})
 	}
 }
@@ -328,7 +328,7 @@ func (t *talk) applyLater() bool {
 			last = m.session
 		}
 	}
-	if last == nil || t.gone || t.start(last) != nil { //nolint:contextcheck // a turn outlives what began it
+	if last == nil || t.gone || t.start(last) != nil {
 		return false
 	}
 	t.tell("snapshot", map[string]any{"conversation": *t.shown})

@@ -45,7 +45,7 @@ type Config struct {
 	MCPClient *http.Client
 
 	// Agent drives conversations; Close closes it. Model says what answers.
-	Agent *agent.Agent
+	Agent Loop
 	Model Model
 	// Examples are questions to begin with.
 	Examples []string
@@ -62,6 +62,13 @@ type Config struct {
 
 	Now    func() time.Time // nil: the system's clock
 	Logger *slog.Logger     // nil: nothing is logged. Never what people ask or get
+}
+
+// Loop drives conversations: [agent.Agent], whose methods say what each does.
+type Loop interface {
+	Run(ctx context.Context, p agent.Person, c *agent.Conversation, emit func(agent.Event)) error
+	Forget(key string)
+	Close()
 }
 
 // Paths of the agent that its registration names.
@@ -95,7 +102,7 @@ type App struct {
 const (
 	callsPerSecond, callsAtOnce = 20, 100
 	asksPerSecond, asksAtOnce   = 0.5, 15
-	doorsPerSecond, doorsAtOnce = 2, 120 // a company may come from one address
+	doorsPerSecond, doorsAtOnce = 10, 1000 // two a sign-in; a company may come from one address
 )
 
 // New validates the configuration.

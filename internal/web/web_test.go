@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,6 @@ import (
 	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/entra/entratest"
 	"github.com/onbehalf/onbehalf/identity"
-	"github.com/onbehalf/onbehalf/internal/agent"
 	"github.com/onbehalf/onbehalf/internal/sample"
 	"github.com/onbehalf/onbehalf/internal/serve"
 	"github.com/onbehalf/onbehalf/internal/web"
@@ -38,17 +38,6 @@ type site struct {
 	stop   func() // ends the agent as a signal does
 }
 
-// model is a model whose answers are scripted.
-type model struct {
-	stream func(ctx context.Context, request *agent.ModelRequest, text func(string)) (*agent.Answer, error)
-}
-
-func (m *model) Name() (string, bool) { return "scripted", false }
-
-func (m *model) Stream(ctx context.Context, request *agent.ModelRequest, text func(string)) (*agent.Answer, error) {
-	return m.stream(ctx, request, text)
-}
-
 func id[T any](tb testing.TB, parse func(string) (T, error), text string) T {
 	tb.Helper()
 	parsed, err := parse(text)
@@ -60,23 +49,25 @@ func id[T any](tb testing.TB, parse func(string) (T, error), text string) T {
 
 // options change what is started.
 type options struct {
-	model  agent.Model // nil: searches with the person's words
-	asks   bool        // tools ask
+	loop   *loop // nil: searches with the person's words
 	change func(*web.Config)
+
+	directory *entraserver.Directory // nil: the sample tenant
+	documents []sample.Document      // beside the sample documents
 }
 
 func start(tb testing.TB, o options) *site {
 	tb.Helper()
-	s := &site{Entra: entratest.Start(tb, nil)}
+	s := &site{Entra: entratest.Start(tb, &entratest.Options{Directory: o.directory})}
 	s.search = searchtest.Start(tb, &searchtest.Options{Entra: s.Entra})
-	s.fill(tb)
+	s.fill(tb, o.documents)
 	s.startMCP(tb)
 	s.startWeb(tb, o)
 	return s
 }
 
 // fill loads the sample documents.
-func (s *site) fill(tb testing.TB) {
+func (s *site) fill(tb testing.TB, more []sample.Document) {
 	tb.Helper()
 	if _, err := s.search.Engine.Put(tb.Context(), sample.Definition(sample.IndexName), ""); err != nil {
 		tb.Fatal(err)
@@ -88,7 +79,7 @@ func (s *site) fill(tb testing.TB) {
 		tb.Fatal(err)
 	}
 	var actions []search.Action
-	for action, err := range sample.Stream(documents) {
+	for action, err := range sample.Stream(append(documents, more...)) {
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -160,19 +151,11 @@ func (s *site) startWeb(tb testing.TB, o options) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	policy := agent.AskPolicy{}
-	if !o.asks {
-		policy.Unasked = map[string]string{"docs.get_documents": "", "docs.whoami": ""}
-	}
-	if o.model == nil {
-		o.model = &model{}
-	}
-	loop, err := agent.New(agent.Config{Model: o.model, Ask: policy})
-	if err != nil {
-		tb.Fatal(err)
+	if o.loop == nil {
+		o.loop = &loop{}
 	}
 	cfg := web.Config{
-		URL: base, SignIn: hosted, Scope: scope, Authority: s.Entra.URL + "/", Local: true, Agent: loop,
+		URL: base, SignIn: hosted, Scope: scope, Authority: s.Entra.URL + "/", Local: true, Agent: o.loop,
 		Servers: []web.Server{{Name: "docs", URL: id(tb, url.Parse, s.MCP.URL), APIs: []string{scope.Resource()}}},
 	}
 	if o.change != nil {
@@ -208,11 +191,18 @@ func (s *site) window(tb testing.TB, person string) *window {
 	return &window{s.Browser(person), tb, s}
 }
 
+// fail ends the goroutine of this window: many may run beside the test's own.
+func (w *window) fail(format string, args ...any) {
+	w.t.Helper()
+	w.t.Errorf(format, args...)
+	runtime.Goexit()
+}
+
 func (w *window) open(path string) *entratest.Page {
 	w.t.Helper()
 	page, err := w.Open(w.site.URL + path)
 	if err != nil {
-		w.t.Fatal(err)
+		w.fail("%v", err)
 	}
 	return page
 }
@@ -223,7 +213,8 @@ func csrf(tb testing.TB, page *entratest.Page) string {
 	tb.Helper()
 	match := csrfField.FindStringSubmatch(page.Body)
 	if match == nil {
-		tb.Fatalf("%s has no CSRF token:\n%s", page.URL, page.Body)
+		tb.Errorf("%s has no CSRF token:\n%s", page.URL, page.Body)
+		runtime.Goexit()
 	}
 	return match[1]
 }
@@ -233,13 +224,13 @@ func (w *window) post(path string, form url.Values) *entratest.Page {
 	w.t.Helper()
 	request, err := http.NewRequest(http.MethodPost, w.site.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		w.t.Fatal(err)
+		w.fail("%v", err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Origin", w.site.URL)
 	page, err := w.Send(request)
 	if err != nil {
-		w.t.Fatal(err)
+		w.fail("%v", err)
 	}
 	return page
 }
@@ -248,22 +239,21 @@ func (w *window) signIn() *entratest.Page {
 	w.t.Helper()
 	page := w.post("/signin", url.Values{"csrf": {csrf(w.t, w.open("/"))}})
 	if page.Status != http.StatusOK || !strings.HasPrefix(page.URL.String(), w.site.URL) {
-		w.t.Fatalf("after the sign-in: HTTP %d at %s\n%s", page.Status, page.URL, page.Body)
+		w.fail("after the sign-in: HTTP %d at %s\n%s", page.Status, page.URL, page.Body)
 	}
 	return page
 }
 
-func (w *window) cookie(suffix string) string {
-	u, err := url.Parse(w.site.URL)
+func (w *window) cookies() string {
+	w.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, w.site.URL, nil)
 	if err != nil {
-		w.t.Fatal(err)
+		w.fail("%v", err)
 	}
-	for _, c := range w.Client().Jar.Cookies(u) {
-		if strings.HasSuffix(c.Name, suffix) {
-			return c.Value
-		}
+	for _, c := range w.Client().Jar.Cookies(request.URL) {
+		request.AddCookie(c)
 	}
-	return ""
+	return request.Header.Get("Cookie")
 }
 
 func TestSignInAndOut(t *testing.T) {

@@ -42,9 +42,11 @@ type webFlags struct {
 func webCommand(sh *shell.Shell) *cobra.Command {
 	var flags webFlags
 	cmd := &cobra.Command{
-		Use:   "web",
-		Short: "Run the web-based agent",
-		Long: `Run the web-based agent: people sign in with Entra ID and ask, and the tools of MCP servers answer as them. It needs
+		Use:    "web",
+		Hidden: true, // until questions are answered
+		Short:  "Run the web-based agent's sign-in; it answers no question yet",
+		Long: `Run the web-based agent: people sign in with Entra ID and ask, and the tools of MCP servers answer as them. The
+conversation loop is not in this build: people can sign in, and no question is answered. It needs
 TENANT_ID, AGENT_CLIENT_ID, AGENT_CLIENT_SECRET and API_APP_ID_URI or API_CLIENT_ID, from the environment, the file named
 by --env, .env or onbehalf.yaml. The server at MCP_URL is called docs.
 
@@ -57,7 +59,7 @@ Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise i
 	cmd.Flags().StringVar(&flags.addr, "addr", "127.0.0.1:8080", "where to listen")
 	cmd.Flags().StringArrayVar(&flags.servers, "server", nil, "another MCP server, as `NAME=URL[,group=GROUP][,api=APP-ID-URI]`: servers of one group may follow one another unasked; api names an API that is the server's beside its own URL")
 	cmd.Flags().StringArrayVar(&flags.unasked, "unasked", nil, "let this `SERVER.TOOL[=HASH]` run without asking the person, such as docs.get_documents; HASH pins its definition")
-	cmd.Flags().StringVar(&flags.history, "history", "full", "what is kept of conversations: full, or ids-only, which keeps nothing of documents but their ids and fetches them again as the person")
+	cmd.Flags().StringVar(&flags.history, "history", "full", "what is kept of conversations: full, or ids-only, which keeps nothing of documents but their ids")
 	cmd.Flags().StringVar(&flags.historyFile, "history-file", "", "keep conversations in this `FILE`, encrypted with HISTORY_KEY; default "+DefaultHistoryFile+" here when HISTORY_KEY is set")
 	cmd.Flags().IntVar(&flags.historyDays, "history-days", 30, "forget conversations that were not changed for so many days; 0 for never")
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside WEB_URL's, as load balancers send it")
@@ -97,7 +99,7 @@ func runWeb(ctx context.Context, sh *shell.Shell, flags webFlags) error {
 	if err != nil {
 		return errors.Join(shell.PortHint(err, "--addr"), config.History.Close())
 	}
-	fmt.Fprintf(sh.Err, "serving %s on %s\n%s\n", config.URL, listener.Addr(), kept)
+	fmt.Fprintf(sh.Err, "serving %s on %s\n%s\n%s\n", config.URL, listener.Addr(), kept, unanswered)
 	ending := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -204,12 +206,16 @@ func newAgent(unasked []string, logger *slog.Logger) (*agent.Agent, web.Model, e
 		}
 		policy.Unasked[tool] = hash
 	}
-	var model noModel // FIXME until the models land
+	var model noModel
 	name, builtin := model.Name()
 	a, err := agent.New(agent.Config{Model: model, Ask: policy, Version: shell.Version().Version, Logger: logger})
 	return a, web.Model{Name: name, Builtin: builtin}, err
 }
 
+// unanswered is said at the start as long as the agent's loop and its models are not in this program.
+const unanswered = "the conversation loop is not in this build: people can sign in, but no question is answered"
+
+// noModel stands where the model will.
 type noModel struct{}
 
 func (noModel) Name() (string, bool) { return "builtin", true }
@@ -240,8 +246,8 @@ func ConfigureWeb(settings *shell.Settings, trust shell.Trust, logger *slog.Logg
 	hosted, err := signin.NewHosted(signin.HostedConfig{
 		Authority: in.Authority, Tenant: tenant.String(), Client: client, Redirect: web.Callback(base), HTTPClient: entraClient, Logger: logger,
 		Secret: func() (identity.Secret, error) {
-			secret, err := settings.Fresh("AGENT_CLIENT_SECRET")
-			return identity.NewSecret(secret), err
+			value, bad := settings.Fresh("AGENT_CLIENT_SECRET")
+			return identity.NewSecret(value), bad
 		},
 	})
 	if err != nil {

@@ -1,0 +1,191 @@
+package web_test
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/onbehalf/onbehalf/internal/web"
+)
+
+// raw asks without following redirects.
+func (w *window) raw(method, address, body string, header http.Header) *http.Response {
+	w.t.Helper()
+	request, err := http.NewRequest(method, address, strings.NewReader(body))
+	if err != nil {
+		w.fail("%v", err)
+	}
+	maps.Copy(request.Header, header)
+	client := *w.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.Do(request)
+	if err != nil {
+		w.fail("%v", err)
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	return response
+}
+
+func TestSessionFixation(t *testing.T) {
+	s := start(t, options{})
+	w := s.window(t, "alice")
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "__Host-onbehalf-" + u.Port()
+	w.Client().Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: "planted", Path: "/", Secure: true}})
+	w.signIn()
+	if cookies := w.cookies(); strings.Contains(cookies, "planted") || !strings.Contains(cookies, name+"=") {
+		t.Errorf("the planted identifier lives on: %s", cookies)
+	}
+}
+
+// A sign-in that mallory began does not end in alice's browser: she would ask in mallory's account.
+func TestNobodyFinishesAnothersSignIn(t *testing.T) {
+	s := start(t, options{})
+	mallory, alice := s.window(t, "bob"), s.window(t, "alice")
+	form := url.Values{"csrf": {csrf(t, mallory.open("/"))}}.Encode()
+	begun := mallory.raw(http.MethodPost, s.URL+"/signin", form, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {s.URL}}) //nolint:bodyclose // raw has read and closed it
+	page, err := alice.Open(begun.Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page.Status != http.StatusBadRequest || strings.Contains(page.Body, "Alice") {
+		t.Errorf("HTTP %d at %s", page.Status, page.URL)
+	}
+	query := page.URL.RawQuery
+	if again := mallory.open("/signin/callback?" + query); again.Status == http.StatusOK && strings.Contains(again.Body, "Bob") {
+		t.Error("an answer to another browser signed bob in")
+	}
+}
+
+func TestOpenRedirect(t *testing.T) {
+	s := start(t, options{})
+	for _, back := range []string{"https://evil.example/", "//evil.example/", `/\evil.example`, "/\t/evil.example", "javascript:alert(1)", "http:evil.example", "/%2f%2fevil.example/.."} {
+		w := s.window(t, "alice")
+		page := w.post("/signin", url.Values{"csrf": {csrf(t, w.open("/"))}, "return": {back}})
+		if !strings.HasPrefix(page.URL.String(), s.URL+"/") {
+			t.Errorf("%q leads to %s", back, page.URL)
+		}
+	}
+	w := s.window(t, "alice")
+	if page := w.post("/signin", url.Values{"csrf": {csrf(t, w.open("/"))}, "return": {"/me"}}); page.URL.Path != "/me" {
+		t.Errorf("a path of ours leads to %s", page.URL)
+	}
+}
+
+func TestHeadersAndHosts(t *testing.T) {
+	s := start(t, options{})
+	w := s.window(t, "alice")
+	policy := w.raw(http.MethodGet, s.URL+"/", "", nil).Header.Get("Content-Security-Policy") //nolint:bodyclose // raw has read and closed it
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self' " + s.Entra.URL} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("the policy lacks %q: %s", want, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") {
+		t.Error(policy)
+	}
+	rebound, err := http.NewRequest(http.MethodGet, s.URL+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rebound.Host = "evil.example"
+	response, err := w.Client().Do(rebound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("under another name: HTTP %d", response.StatusCode)
+	}
+	numeric := strings.Replace(s.URL, "localhost", "127.0.0.1", 1)
+	if got := w.raw(http.MethodGet, numeric+"/me", "", nil); got.Header.Get("Location") != s.URL+"/me" { //nolint:bodyclose // raw has read and closed it
+		t.Errorf("127.0.0.1: HTTP %d %s", got.StatusCode, got.Header.Get("Location"))
+	}
+}
+
+func TestLargeMessages(t *testing.T) {
+	s := start(t, options{})
+	w := s.window(t, "alice")
+	w.signIn()
+	c := w.newConversation()
+	for _, length := range []int{16_001, 10 << 20} {
+		body := fmt.Sprintf(`{"text":%q}`, strings.Repeat("a", length))
+		if status, text := w.api(http.MethodPost, "/api/conversations/"+c+"/messages", body); status != http.StatusRequestEntityTooLarge {
+			t.Errorf("%d characters: HTTP %d %.200s", length, status, text)
+		}
+	}
+	if status, _ := w.api(http.MethodPost, "/api/conversations/"+c+"/messages", `{"text":"  "}`); status != http.StatusBadRequest {
+		t.Errorf("nothing: HTTP %d", status)
+	}
+}
+
+// clock is one that a test moves.
+type clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+func (c *clock) advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += by
+}
+
+func TestSessionsEnd(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"unused": 61 * time.Minute, "used": 50 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			hands := &clock{}
+			s := start(t, options{change: func(cfg *web.Config) {
+				cfg.Now, cfg.Sessions = hands.now, web.Sessions{Idle: time.Hour, Life: 3 * time.Hour}
+			}})
+			w := s.window(t, "alice")
+			w.signIn()
+			hands.advance(pause)
+			if in := strings.Contains(w.open("/").Body, "Alice"); in != (name == "used") {
+				t.Errorf("after %s: signed in is %v", pause, in)
+			}
+			if name == "unused" {
+				return
+			}
+			for range 3 {
+				hands.advance(pause)
+				w.open("/")
+			}
+			if strings.Contains(w.open("/").Body, "Alice") {
+				t.Error("a session that is used lives for ever")
+			}
+			if status, text := w.apiWith(http.MethodGet, "/api/conversations", "", ""); status != http.StatusUnauthorized || !strings.Contains(string(text), "signed_out") {
+				t.Errorf("the API afterwards: HTTP %d %s", status, text)
+			}
+		})
+	}
+}
+
+// What a document says reaches the page as text.
+func TestMarkupInQuestions(t *testing.T) {
+	s := start(t, options{})
+	w := s.window(t, "alice")
+	w.signIn()
+	c := w.newConversation()
+	w.ask(c, `"><script>alert(1)</script>`)
+	w.settled(c)
+	if page := w.open("/c/" + c); strings.Contains(page.Body, "<script>alert") {
+		t.Error("a question's markup is in the page as it is")
+	}
+}
