@@ -295,15 +295,12 @@ func (t *terminal) picture(data []byte) string {
 	return ""
 }
 
-// kittyPicture speaks kitty's graphics protocol, for PNG alone, in chunks of 4096 bytes. q=2: the terminal answers nothing,
-// or its word about a broken picture would end up as typed at the next prompt.
-//
-// https://sw.kovidgoyal.net/kitty/graphics-protocol/
+// kittyPicture speaks kitty's graphics protocol, for PNG alone, in chunks of 4096 bytes.
 func kittyPicture(data []byte) string {
 	if !strings.HasPrefix(string(data), "\x89PNG") {
 		return ""
 	}
-	encoded, control := base64.StdEncoding.EncodeToString(data), "a=T,f=100,q=2,"
+	encoded, control := base64.StdEncoding.EncodeToString(data), "a=T,f=100,"
 	var text strings.Builder
 	for len(encoded) > 0 {
 		chunk := encoded[:min(4096, len(encoded))]
