@@ -57,6 +57,7 @@ const clockAhead = "ONBEHALF_TEST_AHEAD"
 //	together PERSON PERSON CMD… runs a command twice at once in the first person's home, one on each person's terminal
 //	freeport NAME              sets NAME to a port that nothing listens at
 //	exits CODE CMD…            runs a command that must end with this exit code
+//	post URL BODY              sends JSON to a control API of the stand-ins, such as $SEARCH/_local/faults
 //
 // "env ONBEHALF_TEST_AHEAD=1h" sets the clock of the commands that start after it.
 //
@@ -69,6 +70,12 @@ func TestScripts(t *testing.T) {
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits,
+		"post": func(ts *testscript.TestScript, _ bool, args []string) {
+			if len(args) != 2 {
+				ts.Fatalf("usage: post URL BODY")
+			}
+			post(ts, args[0], args[1])
+		},
 		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
 			_, port, err := net.SplitHostPort(freeAddr(ts))
 			ts.Check(err)
