@@ -56,22 +56,22 @@ var mayImport = map[string][]string{
 	"internal/serve":      {"", "identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "search", "search/searchclient", "internal/tools", "internal/chainstore", "internal/graph", "internal/httpguard"},
 
 	// Set-up, proof, diagnosis.
-	"internal/provision":           {"search"},
-	"internal/provision/corpus":    {"identity", "search", "internal/jsonscan", "internal/provision"},
-	"internal/provision/directory": {"identity", "entra", "internal/graph"},
-	"internal/doctor":              {"identity", "entra", "search", "search/searchclient", "signin", "internal/graph"},
-	"internal/conform":             {"identity", "entra"},
+	"internal/provision":      {"identity", "entra", "search", "search/searchclient", "search/searchclient/elevated", "signin", "internal/graph", "internal/sample"},
+	"internal/doctor":         {"identity", "entra", "search", "search/searchclient", "signin", "internal/graph", "internal/doctor/exam", "internal/doctor/explain"},
+	"internal/doctor/exam":    {},
+	"internal/doctor/explain": {"entra"},
+	"internal/conform":        {"identity", "entra"},
+
+	"internal/provision/registrations": {"identity", "entra", "internal/graph"},
 
 	// The agent.
-	"internal/agent":         {"internal/agent/mcpdata"},
-	"internal/agent/mcpdata": {},
-	"internal/agent/builtin": {"internal/agent"},
-	"internal/history":       {"identity"},
-	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard"},
+	"internal/agent":   {},
+	"internal/history": {"identity"},
+	"internal/web":     {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard"},
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},
-	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/agent/builtin", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample", "internal/serve", "internal/httprun", "internal/provision", "obo"},
+	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample", "internal/serve", "internal/httprun", "internal/provision", "obo"},
 	"internal/cli":   {"*"},
 
 	// The command line, in three parts so that the production server links one of them without the rest.

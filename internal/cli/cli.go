@@ -28,6 +28,7 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
 		a.setupCommand(),
 		a.indexCommand(),
 		a.conformCommand(),
+		a.doctorCommand(),
 		a.versionCommand(),
 	)
 	return sh.Run(ctx, args)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +58,7 @@ const clockAhead = "ONBEHALF_TEST_AHEAD"
 //	together PERSON PERSON CMD… runs a command twice at once in the first person's home, one on each person's terminal
 //	freeport NAME              sets NAME to a port that nothing listens at
 //	exits CODE CMD…            runs a command that must end with this exit code
-//	post URL BODY              sends JSON to a control API of the stand-ins, such as $SEARCH/_local/faults
+//	graphtoken FILE OID SCOPES writes an access token for Microsoft Graph of the person with this object id
 //
 // "env ONBEHALF_TEST_AHEAD=1h" sets the clock of the commands that start after it.
 //
@@ -69,13 +70,7 @@ func TestScripts(t *testing.T) {
 
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits,
-		"post": func(ts *testscript.TestScript, _ bool, args []string) {
-			if len(args) != 2 {
-				ts.Fatalf("usage: post URL BODY")
-			}
-			post(ts, args[0], args[1])
-		},
+		"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits, "graphtoken": graphToken,
 		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
 			_, port, err := net.SplitHostPort(freeAddr(ts))
 			ts.Check(err)
@@ -337,19 +332,39 @@ func approve(ts *testscript.TestScript, shown io.Reader, person string) {
 	}
 }
 
-func post(ts *testscript.TestScript, address, body string) {
+func post(ts *testscript.TestScript, address, body string) []byte {
 	pem, err := os.ReadFile(ts.Getenv("CA"))
 	if err != nil {
-		return
+		return nil
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}, Timeout: startTimeout}
 	resp, err := client.Post(address, "application/json", strings.NewReader(body))
 	if err != nil {
-		return
+		return nil
 	}
-	_ = resp.Body.Close()
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	return answer
+}
+
+// graphToken asks the local Entra's control API to sign a token.
+func graphToken(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: graphtoken FILE OID SCOPES")
+	}
+	now := time.Now().Unix()
+	answer := post(ts, ts.Getenv("ENTRA")+"/_local/tokens", fmt.Sprintf(
+		`{"claims":{"aud":"00000003-0000-0000-c000-000000000000","oid":%q,"scp":%q,"iat":%d,"nbf":%d,"exp":%d}}`, args[1], args[2], now, now-60, now+3600))
+	var signed struct {
+		Token string `json:"access_token"`
+	}
+	if json.Unmarshal(answer, &signed) != nil || signed.Token == "" {
+		ts.Fatalf("no token: %s", answer)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(signed.Token), 0o600))
 }
 
 // environ is the script's environment.

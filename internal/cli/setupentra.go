@@ -1,13 +1,376 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"bufio"
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/cli/server"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/envfile"
+	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/registrations"
+	"github.com/onbehalf/onbehalf/internal/web"
+)
+
+// defaultStateFile is what set-ups remember between runs.
+const defaultStateFile = "onbehalf-setup.json"
+
+type setupEntra struct {
+	*app
+	administrator
+	name, state, writeEnv   string
+	tenant, mcpURL, webURL  string
+	certificate, managed    string
+	preauthorize            []string
+	secretDays              int
+	skipAgent, adopt, retry bool
+	asJSON, check, yes      bool
+}
 
 func (a *app) setupEntraCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    "entra",
-		Short:  "Register the API, the client and the web agent with Entra ID",
-		Hidden: true, // until it has plan, apply and destroy
-		Args:   cobra.NoArgs,
-		RunE:   func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	cmd := &cobra.Command{
+		Use:   "entra",
+		Short: "Register the API, the client and the web agent with Entra ID",
+		Long: `Register the API, the public client and the web agent with Entra ID by Microsoft Graph, with their credentials,
+pre-authorizations and the consent for Azure AI Search. It uses the Azure CLI's sign-in where az is there, else
+--bootstrap-client; the token stays in memory.`,
+		Example: `  MCP_URL=https://mcp.contoso.com/mcp onbehalf setup entra plan
+  MCP_URL=https://mcp.contoso.com/mcp onbehalf setup entra apply`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.setupEntraPlan(), a.setupEntraApply())
+	return cmd
+}
+
+func (a *app) setupEntraPlan() *cobra.Command {
+	s := &setupEntra{app: a}
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what is missing or differs; change nothing",
+		Long: `Compare the tenant with what is to be and show what "apply" would do: + is created, ~ changed, = as it is to be, ! is
+something to know that is left alone. What was changed by others since the set-up is marked as drift.`,
+		Example: `  onbehalf setup entra plan
+  onbehalf setup entra plan --check --json        # exit 1 when there is something to do: for a scheduled check`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.runPlan(cmd.Context()) },
+	}
+	s.flags(cmd)
+	cmd.Flags().BoolVar(&s.check, "check", false, "exit 1 when there is something to do")
+	return cmd
+}
+
+func (a *app) setupEntraApply() *cobra.Command {
+	s := &setupEntra{app: a}
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Show the plan, ask, and do it",
+		Long: `Show the plan, ask, and do it. It can be interrupted and run again: ids are written to the state file after every object,
+secrets and settings to the settings file (0600) at once. What others added to an application stays.`,
+		Example: `  MCP_URL=https://mcp.contoso.com/mcp onbehalf setup entra apply
+  onbehalf setup entra apply --managed-identity CLIENT-ID --preauthorize vscode,azurecli`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.runApply(cmd.Context()) },
+	}
+	s.flags(cmd)
+	cmd.Flags().BoolVar(&s.yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func (s *setupEntra) flags(cmd *cobra.Command) {
+	var known []string
+	for _, client := range registrations.WellKnownClients() {
+		known = append(known, client.Name)
+	}
+	f := cmd.Flags()
+	s.common(cmd)
+	f.StringVar(&s.mcpURL, "mcp-url", "", "the MCP server's public `URL` (MCP_URL; default "+server.DefaultURL+")")
+	f.StringVar(&s.webURL, "web-url", "", "the web agent's public `URL` (WEB_URL; default "+server.DefaultWebURL+")")
+	f.StringVar(&s.certificate, "certificate", "", "prove the API with the certificate in this PEM `FILE`, instead of a secret")
+	f.StringVar(&s.managed, "managed-identity", "", "trust the managed identity with this client `ID`, instead of a secret")
+	f.IntVar(&s.secretDays, "secret-days", 180, "how many days a new client secret lasts")
+	f.StringSliceVar(&s.preauthorize, "preauthorize", nil, "clients that need no consent beside our own: client ids, or "+strings.Join(known, ", "))
+	f.BoolVar(&s.skipAgent, "skip-agent", false, "without the web agent")
+	f.BoolVar(&s.adopt, "adopt", false, "take over applications that bear this deployment's tags and that the state file does not know")
+	f.BoolVar(&s.retry, "retry-refused", false, "try an App ID URI again that the tenant refused before")
+	cmd.MarkFlagsMutuallyExclusive("certificate", "managed-identity")
+}
+
+// common are the flags of destroy, too.
+func (s *setupEntra) common(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.name, "name", "onbehalf", "what the applications' names begin with; one `NAME` for each deployment in a tenant")
+	f.StringVar(&s.state, "state", defaultStateFile, "remember ids in this `FILE`")
+	f.StringVar(&s.writeEnv, "write-env", "", "write the settings to this `FILE`; default: the one of --env, or .env")
+	f.StringVar(&s.tenant, "tenant", "", "the tenant's `ID` (TENANT_ID; default: the sign-in's)")
+	f.BoolVar(&s.asJSON, "json", false, "print the plan as JSON")
+	s.administrator.flags(cmd)
+}
+
+// site is what a run works with.
+type site struct {
+	settings *shell.Settings
+	env      *envfile.File
+	graph    *graph.Client
+	cloud    entra.Cloud
+	state    *registrations.State
+	desired  registrations.Desired
+	plan     *registrations.Plan
+}
+
+func (s *setupEntra) path(file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(s.Dir, file)
+}
+
+// open reads settings and state, and signs in.
+func (s *setupEntra) open() (*site, error) {
+	w := &site{}
+	var err error
+	if w.settings, err = s.Settings(true); err != nil {
+		return nil, err
+	}
+	w.settings.Override("TENANT_ID", s.tenant)
+	w.settings.Override("MCP_URL", s.mcpURL)
+	w.settings.Override("WEB_URL", s.webURL)
+	target := s.writeEnv
+	if target == "" {
+		target = s.EnvFile()
+	}
+	if target == "" {
+		target = ".env"
+	}
+	if w.env, err = envfile.Read(s.path(target)); err != nil {
+		return nil, err
+	}
+	if w.state, err = registrations.LoadState(s.path(s.state), s.name); err != nil {
+		return nil, shell.Hint(err, "--state and --name belong together: a file for each deployment")
+	}
+	if w.graph, w.cloud, err = s.graph(s.administrator, w.settings); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (s *setupEntra) desire(w *site) (err error) {
+	w.desired = registrations.Desired{
+		Name: s.name, MCPURL: w.settings.Or("MCP_URL", server.DefaultURL), WebURL: w.settings.Or("WEB_URL", server.DefaultWebURL),
+		SkipAgent: s.skipAgent, SecretLife: time.Duration(s.secretDays) * 24 * time.Hour, Adopt: s.adopt, Retry: s.retry,
+		Paths: registrations.AgentPaths{Callback: web.CallbackPath, SignedOut: web.SignedOutPath, FrontChannel: web.FrontChannelPath},
+		Cloud: w.cloud, Now: s.Now(),
+		Env: func(name string) string {
+			if value := w.env.Get(name); value != "" {
+				return value
+			}
+			return w.settings.Get(name)
+		},
+	}
+	if w.desired.PreAuthorize, err = registrations.ParseClients(s.preauthorize); err != nil {
+		return shell.Usage(fmt.Errorf("--preauthorize: %w", err))
+	}
+	if s.managed != "" {
+		if w.desired.Credential.Identity, err = identity.ParseClientID(s.managed); err != nil {
+			return shell.Usage(fmt.Errorf("--managed-identity: %w", err))
+		}
+	}
+	if s.certificate != "" {
+		if w.desired.Credential.Certificate, err = readCertificate(s.path(s.certificate)); err != nil {
+			return shell.Usage(fmt.Errorf("--certificate: %w", err))
+		}
+		w.desired.Credential.Path = s.path(s.certificate)
+	}
+	if err = w.desired.Check(); err != nil {
+		return shell.Usage(err)
+	}
+	return nil
+}
+
+// readCertificate reads the first certificate of a PEM file; a key beside it is not looked at.
+func readCertificate(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	const most = 1 << 20
+	text, err := readAtMost(file, most)
+	for err == nil {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			err = fmt.Errorf("%s holds no PEM certificate", path)
+		} else if block.Type == "CERTIFICATE" {
+			return block.Bytes, nil
+		}
+	}
+	return nil, err
+}
+
+func readAtMost(r io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("larger than %d bytes", most)
+	}
+	return text, err
+}
+
+// prepare makes the plan and shows it.
+func (s *setupEntra) prepare(ctx context.Context) (*site, error) {
+	w, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	if err = s.desire(w); err != nil {
+		return nil, err
+	}
+	present, err := registrations.Read(ctx, w.graph, &w.desired, w.state, pause)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	if wanted := w.settings.Get("TENANT_ID"); wanted != "" && !strings.EqualFold(wanted, present.Tenant.ID) {
+		return nil, shell.Hint(fmt.Errorf("the sign-in is for the tenant %s, and TENANT_ID is %s", present.Tenant.ID, wanted), "sign in to that tenant, or set --tenant")
+	}
+	if w.plan, err = registrations.Make(&w.desired, present, w.state); err != nil {
+		return nil, err
+	}
+	return w, s.show(w.plan)
+}
+
+func (s *setupEntra) show(plan *registrations.Plan) error {
+	if s.asJSON {
+		return shell.WriteJSON(s.Out, plan.Output())
+	}
+	return plan.Write(s.Out, shell.Printable)
+}
+
+func (s *setupEntra) runPlan(ctx context.Context) error {
+	w, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if w.plan.Blocked != nil {
+		return blocked(w.plan)
+	}
+	if s.check && !w.plan.Empty() {
+		return errors.New("the tenant is not as it is to be")
+	}
+	return nil
+}
+
+func blocked(plan *registrations.Plan) error {
+	return shell.Hint(plan.Blocked, "--state names its state file, --adopt takes it over, --name makes another deployment beside it")
+}
+
+func (s *setupEntra) runApply(ctx context.Context) error {
+	w, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if w.plan.Blocked != nil {
+		return blocked(w.plan)
+	}
+	if w.plan.Empty() {
+		return w.state.Save(s.path(s.state))
+	}
+	if err = s.confirm(ctx, "Do this?"); err != nil {
+		return err
+	}
+	if err = registrations.Apply(ctx, s.doer(w), w.plan, w.state); err != nil {
+		return s.explain(err)
+	}
+	fmt.Fprintf(s.Err, "settings in %s, ids in %s\n", w.env.Path(), s.path(s.state))
+	return nil
+}
+
+func (s *setupEntra) doer(w *site) registrations.Doer {
+	return registrations.Doer{
+		Graph: w.graph,
+		Save:  func(state *registrations.State) error { return state.Save(s.path(s.state)) },
+		Set: func(settings []registrations.Setting) error {
+			all := make([]envfile.Setting, 0, len(settings))
+			for _, one := range settings {
+				all = append(all, envfile.Setting{Name: one.Name, Value: one.Value, Off: one.Value == ""})
+			}
+			return w.env.Set(slices.DeleteFunc(all, func(one envfile.Setting) bool { return one.Off && w.env.Get(one.Name) == "" })...)
+		},
+		Pause: pause,
+		Say:   func(format string, args ...any) { fmt.Fprintln(s.Err, shell.Printable(fmt.Sprintf(format, args...))) },
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// explain adds to an error of Graph's which right is missing, and what to do without it.
+func (s *setupEntra) explain(err error) error {
+	refused, isGraph := errors.AsType[*graph.Error](err)
+	step, isStep := errors.AsType[*registrations.StepError](err)
+	switch {
+	case errors.Is(err, errNoAzureCLI):
+		return shell.Hint(err, "az login, or --bootstrap-client %s", graphTools)
+	case errors.Is(err, graph.ErrForbidden):
+		right := registrations.ManageApps
+		if isStep {
+			right = step.Step.Right
+		}
+		return shell.Hint(err, "%s; run it again as somebody who has them, and it goes on from here", right.Explain())
+	case isGraph && refused.Status == 401:
+		return shell.Hint(err, "the token is not one for Microsoft Graph, or has expired: sign in again")
+	}
+	return err
+}
+
+// confirm asks at the terminal, unless --yes was said.
+func (s *setupEntra) confirm(ctx context.Context, question string) error {
+	if s.yes {
+		return nil
+	}
+	return s.app.confirm(ctx, question)
+}
+
+// confirm asks; only "y" and "yes" are a yes. Where nobody can be asked, it is no.
+func (a *app) confirm(ctx context.Context, question string) error {
+	file, ok := a.In.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return shell.Usage(shell.Hint(errors.New("nobody can be asked: standard input is not a terminal"), "--yes does it without asking"))
+	}
+	fmt.Fprint(a.Err, question+" [y/N] ")
+	reply := make(chan string, 1)
+	go func() { // a read of a terminal cannot be ended: it is left behind when the command ends
+		const longest = 100
+		text, _ := bufio.NewReader(io.LimitReader(file, longest)).ReadString('\n')
+		reply <- strings.ToLower(strings.TrimSpace(text))
+	}()
+	select {
+	case text := <-reply:
+		if text == "y" || text == "yes" {
+			return nil
+		}
+		return errors.New("you declined; nothing was changed")
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

@@ -155,9 +155,6 @@ func (t mcpTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// maxAnswer bounds the body of one answer of an MCP server, in bytes.
-const maxAnswer = 8 << 20
-
 // mcpClient is the client of MCP calls. They have no deadline of their own: the agent's contexts have.
 func mcpClient(base *http.Client) *http.Client {
 	client := signin.SameOrigin(base)
@@ -166,6 +163,6 @@ func mcpClient(base *http.Client) *http.Client {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	client.Transport = mcpTransport{agent.BoundBodies(transport, maxAnswer)}
+	client.Transport = mcpTransport{transport}
 	return client
 }

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/cli/client"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/doctor"
+	"github.com/onbehalf/onbehalf/internal/doctor/exam"
+	"github.com/onbehalf/onbehalf/internal/doctor/explain"
+)
+
+type doctorFlags struct {
+	asJSON, list         bool
+	tokenFile, errorFile string
+	session              *client.Session
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var f doctorFlags
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check the whole set-up and name the cause of what does not work, or explain one token or one error",
+		Long: `Check the set-up that the settings describe, from the settings themselves to the network, Entra and its keys. Nothing is
+changed anywhere. One line a check: ok, warn, fail or skipped, what was seen, and below it the cause and the fix. What
+depends on a check that failed is skipped and names it, so that one mistake is told once. Exit code 1 when a check fails.
+
+--token-file says who a token speaks for, for which API, and every reason for which this set-up would refuse it; the token
+itself is never printed. --error-file explains an error that you have before you, offline: Entra's answer, a page's text,
+an HTTP answer, a line of a log. Both take - for standard input.`,
+		Example: "  onbehalf doctor --env .env\n  onbehalf doctor --token-file token.txt --env .env\n  pbpaste | onbehalf doctor --error-file -",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case f.errorFile != "" && f.tokenFile != "":
+				return shell.Usage(errors.New("--error-file and --token-file exclude each other"))
+			case f.list:
+				return a.listChecks()
+			case f.errorFile != "":
+				return a.explainError(f)
+			case f.tokenFile != "":
+				return a.explainToken(cmd, f)
+			}
+			return a.runDoctor(cmd, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
+	flags.BoolVar(&f.list, "list", false, "print the ids of all checks and what they check")
+	flags.StringVar(&f.tokenFile, "token-file", "", "explain the access token in this `FILE` instead; - for standard input")
+	flags.StringVar(&f.errorFile, "error-file", "", "explain the error in this `FILE` instead, offline; - for standard input")
+	f.session = client.NewSession(a.Shell, cmd)
+	return cmd
+}
+
+func (a *app) listChecks() error {
+	for _, c := range doctor.List() {
+		if _, err := fmt.Fprintf(a.Out, "%-30s  %s\n", c.ID, c.Title); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readText reads what is to be explained, of a file or of standard input.
+func (a *app) readText(flag, path string) (string, error) {
+	in := a.In
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return "", shell.Usage(fmt.Errorf("%s: %w", flag, err))
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	text, err := explain.Read(in)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", flag, err)
+	}
+	return text, nil
+}
+
+// say writes an explanation, as JSON or for people.
+func (a *app) say(asJSON bool, explained interface{ WriteText(w io.Writer) }) error {
+	if asJSON {
+		return shell.WriteJSON(a.Out, explained)
+	}
+	var text strings.Builder
+	explained.WriteText(&text)
+	_, err := io.WriteString(a.Out, shell.Printable(text.String()))
+	return err
+}
+
+func (a *app) explainError(f doctorFlags) error {
+	text, err := a.readText("--error-file", f.errorFile)
+	if err != nil {
+		return err
+	}
+	found := explain.Error(text)
+	if len(found.Findings) == 0 {
+		return shell.Hint(errors.New("the text holds no error that is known here"), "give the whole answer, with its status line and headers, or the line of the log with the AADSTS code")
+	}
+	if err = a.say(f.asJSON, found); err != nil {
+		return err
+	}
+	if !found.Known() {
+		return shell.Exit(shell.ExitFailed, errors.New("the catalogue lacks this code"))
+	}
+	return nil
+}
+
+func (a *app) explainToken(cmd *cobra.Command, f doctorFlags) error {
+	text, err := a.readText("--token-file", f.tokenFile)
+	if err != nil {
+		return err
+	}
+	cfg, err := a.doctorConfig(f)
+	if err != nil {
+		return err
+	}
+	token, err := doctor.ExplainToken(cmd.Context(), cfg, text)
+	if err != nil {
+		return fmt.Errorf("--token-file: %w", err)
+	}
+	if err = a.say(f.asJSON, token); err != nil {
+		return err
+	}
+	if len(token.Refused) > 0 {
+		return shell.Exit(shell.ExitFailed, errors.New("this set-up refuses the token"))
+	}
+	return nil
+}
+
+func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
+	cfg, err := a.doctorConfig(f)
+	if err != nil {
+		return err
+	}
+	var lines func(exam.Result)
+	if !f.asJSON {
+		lines = func(r exam.Result) {
+			var line strings.Builder
+			_ = r.WriteText(&line) // a Builder takes everything
+			_, _ = io.WriteString(a.Out, shell.Printable(line.String()))
+		}
+	}
+	report := doctor.Run(cmd.Context(), cfg, lines)
+	if err = cmd.Context().Err(); err != nil {
+		return err
+	}
+	if f.asJSON {
+		if err = shell.WriteJSON(a.Out, report); err != nil {
+			return err
+		}
+	} else if _, err = fmt.Fprintln(a.Out, report.Summary()); err != nil {
+		return err
+	}
+	if failed := report.Count(exam.Fail); failed > 0 {
+		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks failed", failed, len(report.Results)))
+	}
+	return nil
+}
+
+// doctorConfig takes the settings as they are: what is wrong with them is for the checks to say.
+func (a *app) doctorConfig(f doctorFlags) (doctor.Config, error) {
+	settings, err := a.Settings(false)
+	if err != nil {
+		return doctor.Config{}, err
+	}
+	settings.Override("MCP_URL", f.session.Server())
+	trust := shell.Trust{Any: f.session.AnyAuthority()}
+	cfg := doctor.Config{
+		Setting: settings.Get, File: a.EnvFile(), Now: a.Now,
+		Cloud: func() (entra.Cloud, error) { return settings.Cloud(trust) },
+	}
+	if here := filepath.Join(a.Dir, ".env"); cfg.File == "" {
+		if _, err = os.Stat(here); err == nil {
+			cfg.Unread = ".env"
+		}
+	}
+	if cfg.HTTPClient, err = settings.HTTPClient(); err != nil {
+		cfg.HTTPClient = &http.Client{} // settings.ca says why
+	}
+	cfg.EntraClient = cfg.HTTPClient
+	if cloud, bad := settings.Cloud(trust); bad == nil {
+		if entraClient, failed := settings.EntraClient(cloud); failed == nil {
+			cfg.EntraClient = entraClient
+		}
+	}
+	return cfg, nil
+}

@@ -1,0 +1,52 @@
+package exam
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Report is what came of all checks.
+type Report struct {
+	Results []Result `json:"checks"`
+}
+
+// Count returns how many checks had a verdict.
+func (r *Report) Count(v Verdict) (n int) {
+	for _, result := range r.Results {
+		if result.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Summary says in one line what came of all checks.
+func (r *Report) Summary() string {
+	return fmt.Sprintf("%d checks: %d ok, %d warn, %d fail, %d skipped", len(r.Results), r.Count(OK), r.Count(Warn), r.Count(Fail), r.Count(Skipped))
+}
+
+// MarshalJSON implements [json.Marshaler]: the checks and how many had each verdict.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Results []Result `json:"checks"`
+		OK      int      `json:"ok"`
+		Warn    int      `json:"warn"`
+		Fail    int      `json:"fail"`
+		Skipped int      `json:"skipped"`
+	}{r.Results, r.Count(OK), r.Count(Warn), r.Count(Fail), r.Count(Skipped)})
+}
+
+// WriteText writes a result for people: verdict, id and what was seen on one line, the cause and the fix below it.
+func (r Result) WriteText(w io.Writer) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%-7s  %-30s  %s\n", r.Verdict, r.ID, r.Seen)
+	for _, line := range []struct{ label, value string }{{"cause", r.Cause}, {"fix", r.Fix}} {
+		if line.value != "" {
+			fmt.Fprintf(&text, "         %-6s %s\n", line.label+":", line.value)
+		}
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}

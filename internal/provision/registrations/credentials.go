@@ -1,0 +1,152 @@
+package registrations
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onbehalf/onbehalf/internal/graph"
+)
+
+// federatedName is the name of the federated credential that is made here.
+const federatedName = "onbehalf-managed-identity"
+
+// credentials give the API and the web agent what they prove themselves with. A certificate is a property of the
+// registration and is there already.
+func (b *builder) credentials() {
+	switch {
+	case !b.d.Credential.Identity.IsZero():
+		b.federate()
+	case len(b.d.Credential.Certificate) == 0:
+		b.secret(API, "CLIENT_SECRET")
+	}
+	if !b.d.SkipAgent {
+		b.secret(Agent, "AGENT_CLIENT_SECRET")
+	}
+}
+
+// federate trusts the tokens of a managed identity in place of a secret.
+//
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
+func (b *builder) federate() {
+	const object = "federated credential of the API"
+	issuer := b.d.Cloud.IssuerV2(strings.ToLower(b.p.Tenant.ID))
+	there := slices.ContainsFunc(b.p.Federated, func(f graph.FederatedCredential) bool {
+		return f.Issuer == issuer && f.Subject == b.p.Identity.ID && slices.Contains(f.Audiences, b.d.Cloud.FICAudience)
+	})
+	if there {
+		b.row(Change{Mark: Keep, Object: object})
+		return
+	}
+	b.row(Change{Mark: Create, Object: object, Note: "trusts the managed identity " + b.p.Identity.DisplayName + " (" + b.p.Identity.ID + ")"})
+	b.step(Step{
+		Do: "trust the managed identity", Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(API)) + "/federatedIdentityCredentials", Fresh: true, Right: ManageApps,
+		Body: map[string]any{
+			"name": federatedName, "issuer": issuer, "subject": b.p.Identity.ID, "audiences": []any{b.d.Cloud.FICAudience},
+		},
+	})
+}
+
+// secret makes a client secret unless somebody has one that lasts.
+func (b *builder) secret(r Role, setting string) {
+	object := "client secret of the " + r.title()
+	why, lasting := b.whySecret(r, setting)
+	if why == "" {
+		b.row(Change{Mark: Keep, Object: object, Note: lasting})
+		return
+	}
+	end := b.d.Now.Add(b.d.SecretLife).UTC().Truncate(time.Second)
+	b.row(Change{Mark: Create, Object: object, Note: why + "; a new one until " + dateOf(end) + " goes to " + setting})
+	b.step(Step{
+		Do: "make a " + object, Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(r)) + "/addPassword", Fresh: true, Right: ManageApps,
+		Body: map[string]any{"passwordCredential": map[string]any{"displayName": "onbehalf", "endDateTime": end.Format(time.RFC3339)}},
+		Save: []Save{{As: idSecret(r), Member: "secretText"}, {As: idKey(r), Member: "keyId"}},
+	})
+}
+
+// whySecret says why a new secret is needed, or how long the one in the settings lasts. Entra tells of a secret its first
+// three characters: enough to see which one the settings hold.
+func (b *builder) whySecret(r Role, setting string) (why, lasting string) {
+	app, held := b.p.Apps[r], b.d.Env(setting)
+	switch {
+	case app == nil:
+		return "none yet", ""
+	case held == "":
+		return setting + " is not set", ""
+	}
+	i := slices.IndexFunc(app.PasswordCredentials, func(p graph.PasswordCredential) bool {
+		if key := b.s.IDs[idKey(r)]; key != "" && p.KeyID != key {
+			return false
+		}
+		return p.Hint == "" || strings.HasPrefix(held, p.Hint)
+	})
+	if i < 0 {
+		return "the one in " + setting + " is not among the application's", ""
+	}
+	b.s.IDs[idKey(r)] = app.PasswordCredentials[i].KeyID
+	end := app.PasswordCredentials[i].EndDateTime
+	if end != nil && end.Before(b.d.Now.Add(renewBefore)) {
+		return "the one in " + setting + " ends on " + endOf(end), ""
+	}
+	return "", "until " + endOf(end)
+}
+
+func endOf(end *time.Time) string {
+	if end == nil {
+		return "no known date"
+	}
+	return dateOf(*end)
+}
+
+// settings are what servers and clients need to use what was made.
+func (b *builder) settings() {
+	all := []Setting{
+		{"TENANT_ID", strings.ToLower(b.p.Tenant.ID)},
+		{"TENANT_DOMAIN", domainOf(b.p.Tenant)},
+		{"API_CLIENT_ID", b.ref(idApp(API))},
+		{"API_APP_ID_URI", b.s.IDs[idURI]},
+		{"WEB_CLIENT_ID", b.ref(idApp(Client))},
+		{"MCP_URL", b.d.MCPURL},
+	}
+	delete(b.s.IDs, idURI)
+	switch {
+	case !b.d.Credential.Identity.IsZero():
+		all = append(all, Setting{"MANAGED_IDENTITY_CLIENT_ID", b.d.Credential.Identity.String()}, Setting{"CLIENT_SECRET", ""})
+	case len(b.d.Credential.Certificate) > 0:
+		all = append(all, Setting{"CLIENT_CERTIFICATE_PATH", b.d.Credential.Path}, Setting{"CLIENT_SECRET", ""})
+	case b.makes(idSecret(API)):
+		all = append(all, Setting{"CLIENT_SECRET", ref(idSecret(API))})
+	}
+	if !b.d.SkipAgent {
+		all = append(all, Setting{"AGENT_CLIENT_ID", b.ref(idApp(Agent))}, Setting{"WEB_URL", b.d.WebURL})
+		if b.makes(idSecret(Agent)) {
+			all = append(all, Setting{"AGENT_CLIENT_SECRET", ref(idSecret(Agent))})
+		}
+	}
+	b.Settings = all
+	var changed []string
+	for _, s := range all {
+		if b.d.Env(s.Name) != s.Value {
+			changed = append(changed, s.Name)
+		}
+	}
+	if len(changed) > 0 {
+		b.row(Change{Mark: Modify, Object: objectSettings, New: strings.Join(changed, ", ")})
+	}
+}
+
+func (b *builder) makes(secret string) bool {
+	return slices.ContainsFunc(b.Steps, func(s Step) bool {
+		return slices.ContainsFunc(s.Save, func(v Save) bool { return v.As == secret })
+	})
+}
+
+func domainOf(t graph.Organization) string {
+	for _, d := range t.VerifiedDomains {
+		if d.IsDefault {
+			return d.Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,359 @@
+package registrations
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/graph"
+)
+
+// Plan is what has to be done: rows for people and calls of Microsoft Graph, the one as true as the other.
+type Plan struct {
+	Tenant   graph.Organization
+	Changes  []Change
+	Steps    []Step
+	Settings []Setting // what the settings are to hold in the end
+	Blocked  error     // why it must not be done as it is
+}
+
+// Empty reports whether there is nothing to do.
+func (p *Plan) Empty() bool {
+	return len(p.Steps) == 0 && !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Object == objectSettings })
+}
+
+// Mark says what a row is.
+type Mark string
+
+// The marks of rows.
+const (
+	Create Mark = "+"
+	Modify Mark = "~"
+	Keep   Mark = "="
+	Warn   Mark = "!" // to be known, not to be done
+	Remove Mark = "-"
+)
+
+// Change is a row of a plan.
+type Change struct {
+	Mark     Mark   `json:"mark"`
+	Object   string `json:"object"`
+	Property string `json:"property,omitempty"`
+	Old      string `json:"old,omitempty"`
+	New      string `json:"new,omitempty"`
+	Note     string `json:"note,omitempty"`
+	Drift    bool   `json:"drift,omitempty"` // it was as planned once, and somebody changed it
+}
+
+// Step is one call of Microsoft Graph. Path and Body hold references to ids that earlier steps learn; see ref.
+type Step struct {
+	Do     string // what it is for: "register the API"
+	Method string
+	Path   string // after /v1.0
+	Body   any    // of maps, slices, strings, numbers and booleans
+	Save   []Save // what of the answer is needed later
+	Right  Right  // what it takes
+	Fresh  bool   // it names objects that were just made, which Graph may not show yet
+	URI    string // the App ID URI that it adds, and that a policy of the tenant may refuse
+}
+
+// Save names a member of an answer.
+type Save struct {
+	As     string // an id of the state, or a secret
+	Member string // of the answer
+	Scope  string // not a member, but the id of the delegated permission with this short name
+}
+
+// secret reports whether what is saved is one.
+func (s Save) secret() bool { return s.Member == "secretText" }
+
+// Setting is a NAME=value line; the value may be a reference.
+type Setting struct{ Name, Value string }
+
+// Right is what a call takes.
+type Right int
+
+// The rights.
+const (
+	ManageApps Right = iota
+	GrantConsent
+)
+
+// Explain says which right it is and who has it.
+//
+// https://learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent and
+// https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference
+func (r Right) Explain() string {
+	if r == GrantConsent {
+		return "it takes DelegatedPermissionGrant.ReadWrite.All, and one of the roles Cloud Application Administrator, Application Administrator, Privileged Role Administrator or Global Administrator"
+	}
+	return "it takes Application.ReadWrite.All, and one of the roles Application Administrator, Cloud Application Administrator or Global Administrator"
+}
+
+// objectSettings is the row of the settings file.
+const objectSettings = "settings"
+
+// builder makes a plan.
+type builder struct {
+	Plan
+	d *Desired
+	p *Present
+	s *State
+}
+
+// Make compares what there is to be with what there is. The state learns the deployment's id and those of what it found.
+func Make(d *Desired, p *Present, s *State) (*Plan, error) {
+	if err := d.Check(); err != nil {
+		return nil, err
+	}
+	s.begin(p.Tenant.ID)
+	b := &builder{Plan: Plan{Tenant: p.Tenant}, d: d, p: p, s: s}
+	b.search()
+	for _, r := range d.roles() {
+		if err := b.application(r); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.trust(); err != nil {
+		return nil, err
+	}
+	b.credentials()
+	b.consent()
+	b.settings()
+	b.strangers()
+	return &b.Plan, nil
+}
+
+func (b *builder) row(c Change) { b.Changes = append(b.Changes, c) }
+func (b *builder) step(s Step)  { b.Steps = append(b.Steps, s) }
+
+// object names an application in rows.
+func (b *builder) object(r Role) string {
+	name := b.d.displayName(r)
+	if app := b.p.Apps[r]; app != nil {
+		name = app.DisplayName
+	}
+	return r.title() + " " + name
+}
+
+// search makes sure that the tenant knows Azure AI Search: its permission is what the API asks for.
+func (b *builder) search() {
+	if b.p.Search != nil {
+		return
+	}
+	const object = "Azure AI Search"
+	b.row(Change{Mark: Create, Object: object, Note: "the tenant does not know the service yet: its service principal " + entra.SearchAppID})
+	b.step(Step{
+		Do: "make the service principal of Azure AI Search", Method: http.MethodPost, Path: "/servicePrincipals", Right: ManageApps,
+		Body: map[string]any{"appId": entra.SearchAppID},
+		Save: []Save{{As: idSearchSP, Member: "id"}},
+	})
+	b.step(Step{
+		Do: "read the permissions of Azure AI Search", Method: http.MethodGet, Fresh: true, Right: ManageApps,
+		Path: graph.ByAppID("servicePrincipals", entra.SearchAppID) + "?$select=oauth2PermissionScopes",
+		Save: []Save{{As: idSearchScope, Scope: userImpersonation}},
+	})
+}
+
+// application registers an application, or brings it to what it is to be.
+func (b *builder) application(r Role) error {
+	have := graph.Application{}
+	if app := b.p.Apps[r]; app != nil {
+		have = *app
+	}
+	if slices.Contains(b.p.Gone, r) {
+		b.row(Change{Mark: Warn, Object: b.object(r), Note: "somebody deleted it: it will be registered anew, with another client id", Drift: true})
+	}
+	leaves, patch, err := compare(have, b.want(r, have))
+	if err != nil {
+		return err
+	}
+	if have.ID == "" {
+		b.register(r, leaves, patch)
+	} else {
+		b.change(r, leaves, patch)
+	}
+	if r == API {
+		b.appIDURIs(have)
+	}
+	b.principal(r)
+	if have.ID != "" {
+		b.foreign(r, have)
+		if len(leaves) == 0 {
+			b.row(Change{Mark: Keep, Object: b.object(r)})
+		}
+	}
+	return nil
+}
+
+func (b *builder) register(r Role, leaves []leaf, patch map[string]any) {
+	object := b.object(r)
+	b.row(Change{Mark: Create, Object: object})
+	for _, l := range leaves {
+		b.row(Change{Mark: Create, Object: object, Property: l.path, New: l.newText})
+	}
+	b.step(Step{
+		Do: "register the " + object, Method: http.MethodPost, Path: "/applications", Body: patch, Fresh: r != API || b.p.Search == nil, Right: ManageApps,
+		Save: []Save{{As: idObject(r), Member: "id"}, {As: idApp(r), Member: "appId"}},
+	})
+}
+
+func (b *builder) change(r Role, leaves []leaf, patch map[string]any) {
+	for _, l := range leaves {
+		b.row(Change{Mark: Modify, Object: b.object(r), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.s.Complete})
+	}
+	if len(leaves) == 0 {
+		return
+	}
+	b.step(Step{
+		Do: "change the " + b.object(r), Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(r)), Body: patch, Right: ManageApps,
+		Fresh: true,
+	})
+}
+
+// principal lets the application act in the tenant.
+func (b *builder) principal(r Role) {
+	sp := b.p.Principals[r]
+	if sp != nil {
+		if sp.AccountEnabled != nil && !*sp.AccountEnabled {
+			b.row(Change{Mark: Warn, Object: b.object(r), Note: "somebody disabled it (Enterprise applications > Properties > Enabled for users to sign in): nobody gets a token for it", Drift: true})
+		}
+		return
+	}
+	b.row(Change{Mark: Create, Object: b.object(r), Property: "service principal"})
+	b.step(Step{
+		Do: "make the service principal of the " + b.object(r), Method: http.MethodPost, Path: "/servicePrincipals", Fresh: true, Right: ManageApps,
+		Body: map[string]any{"appId": b.ref(idApp(r))},
+		Save: []Save{{As: idPrincipal(r), Member: "id"}},
+	})
+}
+
+// appIDURIs adds the two App ID URIs, the server's own URL in a call of its own: a policy of the tenant may refuse it.
+// That comes after version 2 of tokens, which lifts the restriction in tenants without such a policy.
+//
+// https://learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions
+func (b *builder) appIDURIs(have graph.Application) {
+	const property = "identifierUris"
+	api, object := "api://"+b.ref(idApp(API)), b.object(API)
+	all := have.IdentifierURIs
+	b.s.IDs[idURI] = api
+	mark, drift := Modify, b.s.Complete
+	if have.ID == "" {
+		mark, drift = Create, false
+	}
+	step := Step{Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Fresh: true, Right: ManageApps}
+	if !slices.Contains(all, api) {
+		all = append(slices.Clone(all), api)
+		b.row(Change{Mark: mark, Object: object, Property: property, New: "+ " + show(api), Drift: drift})
+		step.Do, step.Body = "add the App ID URI api://CLIENT-ID", map[string]any{property: texts(all)}
+		b.step(step)
+	}
+	own := b.d.appIDURI()
+	switch {
+	case slices.Contains(all, own):
+		b.s.IDs[idURI] = own
+	case slices.Contains(b.s.Refused, own) && !b.d.Retry:
+		b.row(Change{Mark: Warn, Object: object, Property: property, Note: own + ": " + RefusedURI})
+	default:
+		b.row(Change{Mark: mark, Object: object, Property: property, New: "+ " + own, Note: "where the tenant's policy allows it", Drift: drift})
+		step.Do, step.URI, step.Body = "add the App ID URI "+own, own, map[string]any{property: texts(append([]string{own}, all...))}
+		b.step(step)
+		b.s.IDs[idURI] = ref(idURI)
+	}
+}
+
+// RefusedURI says what follows when the server's URL cannot be an App ID URI.
+const RefusedURI = "the tenant refuses it as App ID URI (a policy wants a URL below a verified domain, or another application has it). " +
+	"Clients that send the server's URL as parameter resource, as the MCP specification has it, cannot sign in (AADSTS9010010); onbehalf's own leave it out. " +
+	"With an MCP_URL below a verified domain, or --retry-refused after the policy changed, it is tried again"
+
+// trust pre-authorizes the clients at the API, after all of them are there.
+func (b *builder) trust() error {
+	have := graph.Application{}
+	if app := b.p.Apps[API]; app != nil {
+		have = *app
+	}
+	want := have
+	want.API = new(graph.APISettings)
+	if have.API != nil {
+		*want.API = *have.API
+	}
+	want.API.PreAuthorizedApplications = slices.Clone(want.API.PreAuthorizedApplications)
+	clients := []string{b.ref(idApp(Client))}
+	if !b.d.SkipAgent {
+		clients = append(clients, b.ref(idApp(Agent)))
+	}
+	want.API.KnownClientApplications = union(want.API.KnownClientApplications, clients...)
+	for _, id := range b.d.PreAuthorize {
+		clients = append(clients, id.String())
+	}
+	scope := b.s.IDs[idExecute]
+	for _, id := range clients {
+		want.API.PreAuthorizedApplications = preAuthorize(want.API.PreAuthorizedApplications, id, scope)
+	}
+	leaves, patch, err := compare(have, want)
+	if err != nil || len(leaves) == 0 {
+		return err
+	}
+	mark := Modify
+	if have.ID == "" {
+		mark = Create
+	}
+	for _, l := range leaves {
+		b.row(Change{Mark: mark, Object: b.object(API), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.s.Complete && mark == Modify})
+	}
+	b.step(Step{
+		Do: "pre-authorize the clients at the API", Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Body: patch, Fresh: true, Right: ManageApps,
+	})
+	return nil
+}
+
+func preAuthorize(all []graph.PreAuthorizedApp, id, scope string) []graph.PreAuthorizedApp {
+	i := slices.IndexFunc(all, func(p graph.PreAuthorizedApp) bool { return strings.EqualFold(p.AppID, id) })
+	if i < 0 {
+		return append(all, graph.PreAuthorizedApp{AppID: id, DelegatedPermissionIDs: []string{scope}})
+	}
+	all[i].DelegatedPermissionIDs = union(all[i].DelegatedPermissionIDs, scope)
+	return all
+}
+
+// consent lets the API search on behalf of everyone.
+func (b *builder) consent() {
+	const object = "consent: API to Azure AI Search"
+	const what = userImpersonation + ", for everyone"
+	step := Step{Do: "consent that the API searches on behalf of everyone", Right: GrantConsent, Fresh: true}
+	i := slices.IndexFunc(b.p.Grants, func(g graph.PermissionGrant) bool {
+		return b.p.Search != nil && g.ResourceID == b.p.Search.ID && g.ConsentType == "AllPrincipals"
+	})
+	switch {
+	case i < 0:
+		b.row(Change{Mark: Create, Object: object, Note: what, Drift: b.s.Complete})
+		step.Method, step.Path = http.MethodPost, "/oauth2PermissionGrants"
+		step.Body = map[string]any{"clientId": b.ref(idPrincipal(API)), "consentType": "AllPrincipals", "resourceId": b.ref(idSearchSP), "scope": userImpersonation}
+	case slices.Contains(strings.Fields(b.p.Grants[i].Scope), userImpersonation):
+		b.row(Change{Mark: Keep, Object: object})
+		return
+	default:
+		old := strings.TrimSpace(b.p.Grants[i].Scope)
+		b.row(Change{Mark: Modify, Object: object, Old: old, New: "+ " + userImpersonation, Drift: b.s.Complete})
+		step.Method, step.Path = http.MethodPatch, "/oauth2PermissionGrants/"+pathEscape(b.p.Grants[i].ID)
+		step.Body = map[string]any{"scope": strings.TrimSpace(old + " " + userImpersonation)}
+	}
+	b.step(step)
+}
+
+// strangers are what a plan does not touch and people should know.
+func (b *builder) strangers() {
+	for _, app := range b.p.Strangers {
+		b.row(Change{Mark: Warn, Object: "application " + app.DisplayName, Note: app.AppID + " bears the tags of " + b.d.Name + ", and the state file does not know it"})
+		if r, ok := roleOf(app.Tags, b.d.roles()); ok && b.p.Apps[r] == nil {
+			b.Blocked = fmt.Errorf("the tenant has a %s of the deployment %q that the state file does not know", r.title(), b.d.Name)
+		}
+	}
+}
+
+// dateOf shows when something ends.
+func dateOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
