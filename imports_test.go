@@ -65,13 +65,15 @@ var mayImport = map[string][]string{
 	"internal/provision/registrations": {"identity", "entra", "internal/graph"},
 
 	// The agent.
-	"internal/agent":   {},
-	"internal/history": {"identity"},
-	"internal/web":     {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard"},
+	"internal/agent":         {"internal/agent/mcpdata"},
+	"internal/agent/mcpdata": {},
+	"internal/agent/builtin": {"internal/agent"},
+	"internal/history":       {"identity"},
+	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard"},
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},
-	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample", "internal/serve", "internal/httprun", "internal/provision", "obo"},
+	"internal/demo":  {"", "identity", "entra", "chain", "search", "search/searchclient", "signin", "internal/agent", "internal/agent/builtin", "internal/web", "internal/tools", "internal/local", "internal/localhost", "internal/sample", "internal/serve", "internal/httprun", "internal/provision", "obo"},
 	"internal/cli":   {"*"},
 
 	// The command line, in three parts so that the production server links one of them without the rest.

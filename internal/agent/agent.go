@@ -19,7 +19,7 @@ import (
 
 // Config says how an [Agent] works. [New] validates it whole.
 type Config struct {
-	// Model answers. See [OpenAI], [AzureOpenAI] and [Builtin].
+	// Model answers. See packages builtin and openai below this one.
 	Model Model
 	// Ask says which tools run unasked; the zero policy asks for each call.
 	Ask AskPolicy

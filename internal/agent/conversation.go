@@ -159,7 +159,8 @@ type Source struct {
 	URI     string  `json:"uri,omitempty"` // as the server named it: show it as text
 }
 
-// Refusal is what [Person].Refuse made of an error. The loop reads Text and Resumable, the rest is for whoever shows it.
+// Refusal is what [Person].Refuse made of an error. The loop reads Text, Resumable, and whether the kind is unavailable;
+// the rest is for whoever shows it.
 type Refusal struct {
 	Kind        string `json:"kind"` // sign-in, consent, blocked, not-assigned, expired, throttled, misconfigured, unavailable, link, other
 	Text        string `json:"text"` // in a sentence; the model is told it, too

@@ -155,6 +155,9 @@ func (t mcpTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// maxAnswer bounds the body of one answer of an MCP server, in bytes.
+const maxAnswer = 8 << 20
+
 // mcpClient is the client of MCP calls. They have no deadline of their own: the agent's contexts have.
 func mcpClient(base *http.Client) *http.Client {
 	client := signin.SameOrigin(base)
@@ -163,6 +166,6 @@ func mcpClient(base *http.Client) *http.Client {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	client.Transport = mcpTransport{transport}
+	client.Transport = mcpTransport{agent.BoundBodies(transport, maxAnswer)}
 	return client
 }

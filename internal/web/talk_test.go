@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/agent/builtin"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/sample"
 	"github.com/onbehalf/onbehalf/internal/web"
@@ -122,12 +124,17 @@ func (w *window) settled(conversation string) web.Conversation {
 	return web.Conversation{}
 }
 
+// answer returns the last message of a conversation, with all calls of its turn.
 func (w *window) answer(c web.Conversation) web.Message {
 	w.t.Helper()
 	if len(c.Messages) == 0 || c.Messages[len(c.Messages)-1].Role != "assistant" {
 		w.fail("no answer: %+v", c)
 	}
-	return c.Messages[len(c.Messages)-1]
+	last := c.Messages[len(c.Messages)-1]
+	for i := len(c.Messages) - 2; i >= 0 && c.Messages[i].Role == "assistant"; i-- {
+		last.Calls = append(slices.Clone(c.Messages[i].Calls), last.Calls...)
+	}
+	return last
 }
 
 func titles(m web.Message) string {
@@ -270,7 +277,7 @@ func TestThrottledCanBeTriedAgain(t *testing.T) {
 }
 
 func TestApprovalInMidConversation(t *testing.T) {
-	s := start(t, options{loop: &loop{asks: true}})
+	s := start(t, options{asks: true})
 	w := s.window(t, "alice")
 	w.signIn()
 	c := w.newConversation()
@@ -306,7 +313,7 @@ func TestRestartInMidStream(t *testing.T) {
 		return o
 	}
 	streaming := make(chan struct{})
-	s := start(t, withFile(options{loop: &loop{hold: func(ctx context.Context) { close(streaming); <-ctx.Done() }}}))
+	s := start(t, withFile(options{model: held{hold: func(ctx context.Context) { close(streaming); <-ctx.Done() }}}))
 	w := s.window(t, "alice")
 	w.signIn()
 	c := w.newConversation()
@@ -317,7 +324,7 @@ func TestRestartInMidStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"a question to look for", "Found", c, entraserver.Alice, "eyJ"} {
+	for _, word := range []string{"a question to look for", "No model", c, entraserver.Alice, "eyJ"} {
 		if bytes.Contains(text, []byte(word)) {
 			t.Errorf("the file shows %q", word)
 		}
@@ -325,7 +332,7 @@ func TestRestartInMidStream(t *testing.T) {
 	s.startWeb(t, withFile(options{}))
 	w.signIn()
 	m := w.answer(w.get(c))
-	if m.State != "stopped" || !strings.Contains(m.Failure, "restarted") || m.Text != "Found: " {
+	if m.State != "stopped" || !strings.Contains(m.Failure, "restarted") || m.Text != builtin.Heading+"\n\n" {
 		t.Errorf("after the restart: %+v", m)
 	}
 	if status, text := w.api(http.MethodPost, "/api/conversations/"+c+"/retry", ""); status != http.StatusAccepted {
@@ -352,7 +359,7 @@ func TestIDsOnly(t *testing.T) {
 	if err != nil || !bytes.Contains(body, []byte(m.Sources[0].ID)) {
 		t.Fatalf("%v: %s", err, body)
 	}
-	for _, word := range []string{"Found", m.Sources[0].Extract[:20]} {
+	for _, word := range []string{"No model", m.Sources[0].Extract[:20]} {
 		if bytes.Contains(body, []byte(word)) {
 			t.Errorf("%q is kept: %s", word, body)
 		}
@@ -363,7 +370,7 @@ func TestStopAndDelete(t *testing.T) {
 	streaming := make(chan struct{}, 2)
 	store := &history.Memory{}
 	s := start(t, options{
-		loop:   &loop{hold: func(ctx context.Context) { streaming <- struct{}{}; <-ctx.Done() }},
+		model:  held{hold: func(ctx context.Context) { streaming <- struct{}{}; <-ctx.Done() }},
 		change: func(cfg *web.Config) { cfg.History = store },
 	})
 	w := s.window(t, "alice")

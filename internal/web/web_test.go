@@ -19,6 +19,8 @@ import (
 	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/entra/entratest"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/builtin"
 	"github.com/onbehalf/onbehalf/internal/sample"
 	"github.com/onbehalf/onbehalf/internal/serve"
 	"github.com/onbehalf/onbehalf/internal/web"
@@ -49,7 +51,8 @@ func id[T any](tb testing.TB, parse func(string) (T, error), text string) T {
 
 // options change what is started.
 type options struct {
-	loop   *loop // nil: searches with the person's words
+	model  agent.Model // nil: the stand-in, which searches with the person's words
+	asks   bool        // calls ask first
 	change func(*web.Config)
 
 	directory *entraserver.Directory // nil: the sample tenant
@@ -151,11 +154,19 @@ func (s *site) startWeb(tb testing.TB, o options) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if o.loop == nil {
-		o.loop = &loop{}
+	if o.model == nil {
+		o.model = builtin.Model{}
+	}
+	policy := agent.AskPolicy{Unasked: map[string]string{"docs.get_documents": ""}}
+	if o.asks {
+		policy = agent.AskPolicy{}
+	}
+	loop, err := agent.New(agent.Config{Model: o.model, Ask: policy})
+	if err != nil {
+		tb.Fatal(err)
 	}
 	cfg := web.Config{
-		URL: base, SignIn: hosted, Scope: scope, Authority: s.Entra.URL + "/", Local: true, Agent: o.loop,
+		URL: base, SignIn: hosted, Scope: scope, Authority: s.Entra.URL + "/", Local: true, Agent: loop,
 		Servers: []web.Server{{Name: "docs", URL: id(tb, url.Parse, s.MCP.URL), APIs: []string{scope.Resource()}}},
 	}
 	if o.change != nil {

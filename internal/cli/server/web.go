@@ -12,6 +12,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/builtin"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httprun"
@@ -43,12 +44,14 @@ func webCommand(sh *shell.Shell) *cobra.Command {
 	var flags webFlags
 	cmd := &cobra.Command{
 		Use:    "web",
-		Hidden: true, // until questions are answered
-		Short:  "Run the web-based agent's sign-in; it answers no question yet",
-		Long: `Run the web-based agent: people sign in with Entra ID and ask, and the tools of MCP servers answer as them. The
-conversation loop is not in this build: people can sign in, and no question is answered. It needs
+		Hidden: true, // until its pages are there
+		Short:  "Run the web-based agent",
+		Long: `Run the web-based agent: people sign in with Entra ID and ask, and the tools of MCP servers answer as them. It needs
 TENANT_ID, AGENT_CLIENT_ID, AGENT_CLIENT_SECRET and API_APP_ID_URI or API_CLIENT_ID, from the environment, the file named
 by --env, .env or onbehalf.yaml. The server at MCP_URL is called docs.
+
+Without a model a stand-in answers: it searches with the person's words and quotes what it found. Calls ask the person
+first unless --unasked names their tool.
 
 Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise in memory until the process ends.`,
 		Example: `  onbehalf web --env .env --unasked docs.get_documents
@@ -99,7 +102,7 @@ func runWeb(ctx context.Context, sh *shell.Shell, flags webFlags) error {
 	if err != nil {
 		return errors.Join(shell.PortHint(err, "--addr"), config.History.Close())
 	}
-	fmt.Fprintf(sh.Err, "serving %s on %s\n%s\n%s\n", config.URL, listener.Addr(), kept, unanswered)
+	fmt.Fprintf(sh.Err, "serving %s on %s\n%s\n%s\n", config.URL, listener.Addr(), kept, answering(config.Model))
 	ending := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -206,22 +209,21 @@ func newAgent(unasked []string, logger *slog.Logger) (*agent.Agent, web.Model, e
 		}
 		policy.Unasked[tool] = hash
 	}
-	var model noModel
-	name, builtin := model.Name()
+	model := builtin.Model{}
+	name, standIn := model.Name()
 	a, err := agent.New(agent.Config{Model: model, Ask: policy, Version: shell.Version().Version, Logger: logger})
-	return a, web.Model{Name: name, Builtin: builtin}, err
+	if err != nil {
+		return nil, web.Model{}, shell.Usage(err)
+	}
+	return a, web.Model{Name: name, Builtin: standIn}, nil
 }
 
-// unanswered is said at the start as long as the agent's loop and its models are not in this program.
-const unanswered = "the conversation loop is not in this build: people can sign in, but no question is answered"
-
-// noModel stands where the model will.
-type noModel struct{}
-
-func (noModel) Name() (string, bool) { return "builtin", true }
-
-func (noModel) Stream(context.Context, *agent.ModelRequest, func(string)) (*agent.Answer, error) {
-	return nil, errors.New("no model")
+// answering says at the start what answers.
+func answering(model web.Model) string {
+	if model.Builtin {
+		return "no model is configured: the stand-in searches with people's words and quotes what it found"
+	}
+	return "answers come from " + model.Name
 }
 
 // ConfigureWeb turns settings into the web agent's configuration. All that is missing is reported at once.

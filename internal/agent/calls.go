@@ -1,0 +1,415 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
+)
+
+const (
+	maxAsked = 64  // calls of one answer that are looked at
+	maxWords = 600 // bytes of what a server says about a failure
+)
+
+// reach lists the tools. What the person can mend becomes a call without a tool, and holds the turn; a server that is
+// merely away does not, as long as another is there: it is left out until the turn ends. It reports whether the turn
+// goes on.
+func (t *turn) reach(ctx context.Context, m *Message) bool {
+	t.tools = t.list(ctx, t.links, t.person)
+	if t.stopped(ctx, m) {
+		return false
+	}
+	held := false
+	for i := range t.person.Servers {
+		server := &t.person.Servers[i]
+		err := t.tools.failed[server.Name]
+		if err == nil {
+			continue
+		}
+		call := Call{ID: rand.Text(), Server: server.Name, Host: server.Host, Started: t.cfg.Now().UTC(), Attempts: 1}
+		t.unreached(ctx, &call, err)
+		if call.waits() {
+			if call.Refusal.Kind == kindUnavailable && len(t.tools.failed) < len(t.person.Servers) {
+				call.Refusal.Resumable = false
+			} else {
+				held = true
+			}
+		}
+		m.Calls = append(m.Calls, call)
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+	}
+	if held {
+		t.end(m, Waiting, "")
+		return false
+	}
+	t.person.Servers = slices.DeleteFunc(slices.Clone(t.person.Servers), func(s Server) bool { return t.tools.failed[s.Name] != nil })
+	return true
+}
+
+// kindUnavailable is the one kind of a refusal that time alone may mend.
+const kindUnavailable = "unavailable"
+
+// unreached says of a call that its server's tools could not be listed.
+func (t *turn) unreached(ctx context.Context, call *Call, err error) {
+	if call.Refusal = t.person.refuse(ctx, call, err, nil); call.Refusal != nil {
+		call.State = Refused
+		return
+	}
+	call.State, call.Error = CallFailed, "The tools of "+call.Server+" ("+call.Host+") could not be listed."
+}
+
+// plan makes calls of what the model asked for.
+func (t *turn) plan(m *Message, asked []ModelCall, before int) {
+	wires := map[string]bool{}
+	for i, one := range asked {
+		if i == maxAsked {
+			m.Notes = append(m.Notes, fmt.Sprintf("The model asked for %d calls at once: those after the first %d were left out.", len(asked), maxAsked))
+			break
+		}
+		call := t.planned(&one)
+		if before+i >= t.cfg.Limits.Calls {
+			call.State, call.Error = CallFailed, "Not made: this answer has used as many calls as are allowed."
+		}
+		if one.ID != "" && len(one.ID) <= 256 && !wires[one.ID] {
+			call.Wire, wires[one.ID] = one.ID, true
+		}
+		m.Calls = append(m.Calls, call)
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+	}
+}
+
+// planned decides about one call: whether there is such a tool, whether the arguments fit, whether it asks.
+func (t *turn) planned(one *ModelCall) Call {
+	call := Call{ID: rand.Text(), State: CallFailed, Arguments: keptArguments(one.Arguments)}
+	o := t.tools.byWire[one.Name]
+	if o == nil {
+		call.Tool = mcpdata.Line(one.Name, maxWire)
+		call.Error = "There is no such tool."
+		if call.Tool == "" {
+			call.Tool = "unnamed"
+		}
+		return call
+	}
+	call.Server, call.Host, call.Tool, call.Title, call.Definition = o.Server, o.server.Host, o.Name, o.Title, o.Definition
+	arguments, err := o.schema.Check(one.Arguments)
+	if err != nil {
+		call.Error = "The arguments do not fit this tool: " + err.Error() + "."
+		return call
+	}
+	call.Arguments, call.State = arguments, Approved
+	if call.Reason, call.Why = t.decide(t.conv, o); call.Reason != "" {
+		call.State = Asking
+	}
+	return call
+}
+
+// settle runs what may run of a message's calls. It reports whether all have ended and the model is to be told.
+func (t *turn) settle(ctx context.Context, m *Message) bool {
+	ready := false
+	for i := range m.Calls {
+		ready = ready || m.Calls[i].State == Approved
+	}
+	if ready {
+		t.emit(Event{Kind: EventMessage, Message: m.ID, State: m.State})
+		if t.tools == nil {
+			t.tools = t.list(ctx, t.links, t.person)
+		}
+		t.run(ctx, m)
+	}
+	if t.stopped(ctx, m) {
+		return false
+	}
+	for i := range m.Calls {
+		if m.Calls[i].waits() {
+			t.end(m, Waiting, "")
+			return false
+		}
+	}
+	t.end(m, Done, "")
+	return true
+}
+
+// outcome is what came of a call.
+type outcome struct {
+	call   int
+	server *Server
+	result *mcp.CallToolResult
+	err    error
+	took   time.Duration
+}
+
+// run makes the approved calls, some beside one another.
+func (t *turn) run(ctx context.Context, m *Message) {
+	outcomes := make(chan outcome, t.cfg.Limits.AtOnce)
+	running := 0
+	finish := func() {
+		done := <-outcomes
+		running--
+		call := &m.Calls[done.call]
+		call.Took = done.took
+		t.finish(ctx, call, done.server, done.result, done.err)
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+	}
+	for i := range m.Calls {
+		if m.Calls[i].State != Approved {
+			continue
+		}
+		for running == t.cfg.Limits.AtOnce {
+			finish()
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		call := &m.Calls[i]
+		o := t.begin(ctx, call)
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+		if o == nil {
+			continue
+		}
+		running++
+		params, link, begun := call.params(), t.links.get(t.person.Key, o.server), t.cfg.Now()
+		go func() {
+			callCtx, cancel := context.WithTimeoutCause(ctx, t.cfg.Limits.Call, errSlow)
+			defer cancel()
+			result, err := link.call(callCtx, o.server, params)
+			if err != nil && ctx.Err() == nil && callCtx.Err() != nil {
+				err = errSlow
+			}
+			outcomes <- outcome{i, o.server, result, err, t.cfg.Now().Sub(begun)}
+		}()
+	}
+	for running > 0 {
+		finish()
+	}
+}
+
+// begin makes an approved call ready. It returns nil where the call is not to be made: its tool is gone or has another
+// definition than the one that was approved, or the call was only to reach a server.
+func (t *turn) begin(ctx context.Context, call *Call) *offer {
+	call.Attempts++
+	call.Started, call.Took, call.Error, call.Refusal = t.cfg.Now().UTC(), 0, "", nil
+	if err := t.tools.failed[call.Server]; err != nil {
+		t.unreached(ctx, call, err)
+		return nil
+	}
+	if call.Tool == "" {
+		call.State = Succeeded
+		return nil
+	}
+	o := t.tools.byName[call.Server+"."+call.Tool]
+	server := t.person.server(call.Server)
+	if o == nil || server == nil {
+		call.State, call.Error = CallFailed, "This tool is not there any more."
+		return nil
+	}
+	arguments, err := o.schema.Check(string(call.Arguments))
+	switch {
+	case err != nil:
+		call.State, call.Error = CallFailed, "The arguments do not fit this tool: "+err.Error()+"."
+		return nil
+	case o.Definition != call.Definition:
+		call.State, call.Reason = Asking, ReasonChanged
+		call.Why = "What this tool says of itself has changed since the call was allowed: read anew what it does."
+		call.Definition, call.Title, call.Back = o.Definition, o.Title, nil
+		return nil
+	}
+	call.Arguments, call.State = arguments, InFlight
+	t.conv.Known = set(t.conv.Known, call.Server+"."+call.Tool, call.Definition)
+	return o
+}
+
+func (c *Call) params() *mcp.CallToolParams {
+	params := &mcp.CallToolParams{Name: c.Tool, Arguments: c.Arguments}
+	if c.Back != nil {
+		params.RequestState = c.Back.State
+		if len(c.Back.Links) > 0 {
+			params.InputResponses = mcp.InputResponseMap{}
+		}
+		for _, link := range c.Back.Links {
+			params.InputResponses[link] = &mcp.ElicitResult{Action: "accept"}
+		}
+	}
+	return params
+}
+
+// finish writes down what came of a call.
+func (t *turn) finish(ctx context.Context, call *Call, server *Server, result *mcp.CallToolResult, err error) {
+	call.Back = nil
+	call.Chain = chainOf(result, err)
+	if _, said := errors.AsType[*jsonrpc.Error](err); said || result != nil {
+		t.conv.touch(server)
+	}
+	if err != nil {
+		result = linksAsked(err)
+	}
+	switch {
+	case ctx.Err() != nil && err != nil:
+		call.State, call.Error = CallFailed, "Stopped while this ran: whether it was done is not known."
+	case result != nil && len(result.InputRequests) > 0:
+		if t.wanted(ctx, call, result); err != nil {
+			call.Back = nil // the older protocol: the call is made again as it was
+		}
+	case err != nil:
+		if call.Refusal = t.person.refuse(ctx, call, err, nil); call.Refusal != nil {
+			call.State = Refused
+			return
+		}
+		call.State, call.Error = CallFailed, failure(call, err)
+	default:
+		if result.IsError {
+			if call.Refusal = t.person.refuse(ctx, call, nil, result); call.Refusal != nil {
+				call.State = Refused
+				return
+			}
+		}
+		call.State = Succeeded
+		t.keep(call, result)
+	}
+}
+
+// wanted is for a result that wants something of the person: to open a link is all that is passed on.
+func (t *turn) wanted(ctx context.Context, call *Call, result *mcp.CallToolResult) {
+	call.State, call.Error = CallFailed, "The server asks for what this agent gives to none: an answer of the model, files, or a form to fill in."
+	back := &Continuation{State: result.RequestState}
+	for name, request := range result.InputRequests {
+		if asked, ok := request.(*mcp.ElicitParams); !ok || asked.Mode != "url" {
+			return
+		}
+		back.Links = append(back.Links, name)
+	}
+	const most = 64 << 10
+	if refusal := t.person.refuse(ctx, call, nil, result); refusal != nil && len(back.State) <= most {
+		call.State, call.Error, call.Refusal, call.Back = Refused, "", refusal, back
+	}
+}
+
+// keep takes what a tool returned.
+func (t *turn) keep(call *Call, result *mcp.CallToolResult) {
+	most := t.cfg.Limits.Result
+	kept := &Result{IsError: result.IsError}
+	documents := mcpdata.Links(result)
+	if value := mcpdata.ValueOf(result); value != nil && len(documents) == 0 {
+		documents = value.Documents()
+		whole := value.JSON(1 << 30)
+		if kept.Text = value.JSON(most); kept.Text != "" {
+			kept.Text = mcpdata.Plain(kept.Text, most)
+			kept.Cut = max(0, len(whole)-len(kept.Text))
+		}
+	}
+	if kept.Text == "" {
+		kept.Text, kept.Cut = mcpdata.Words(result, most)
+	}
+	call.Result = kept
+	if !result.IsError {
+		t.number(call, documents)
+	}
+}
+
+// number gives a call's documents their numbers in the turn.
+func (t *turn) number(call *Call, documents []mcpdata.Document) {
+	known, most := map[string]int{}, 0
+	for i := len(t.conv.Messages) - 1; i >= 0 && t.conv.Messages[i].Role == Assistant; i-- {
+		for j := range t.conv.Messages[i].Calls {
+			other := &t.conv.Messages[i].Calls[j]
+			for k := range other.Sources {
+				known[other.Server+" "+other.Sources[k].key()] = other.Sources[k].N
+				most = max(most, other.Sources[k].N)
+			}
+		}
+	}
+	call.Sources = nil
+	for _, d := range documents {
+		source := Source{ID: d.ID, Title: d.Title, Extract: d.Extract, Score: d.Score, URI: d.URI}
+		if source.Title == "" {
+			source.Title = source.key()
+		}
+		key := call.Server + " " + source.key()
+		if known[key] == 0 {
+			most++
+			known[key] = most
+		}
+		source.N = known[key]
+		call.Sources = append(call.Sources, source)
+	}
+}
+
+func (s *Source) key() string {
+	if s.ID != "" {
+		return s.ID
+	}
+	return s.URI
+}
+
+// failure says in a sentence why a call failed. What the server says is quoted as such.
+func failure(call *Call, err error) string {
+	var said *jsonrpc.Error
+	switch {
+	case errors.Is(err, errSlow), errors.Is(err, context.DeadlineExceeded):
+		return call.Host + " took longer than is waited for: whether the call was done is not known."
+	case errors.Is(err, ErrTooLarge):
+		return call.Host + " answered with more than is accepted."
+	case errors.As(err, &said):
+		return call.Host + " refuses the call, and says: " + mcpdata.Line(said.Message, maxWords)
+	default:
+		return call.Host + " did not answer as it should."
+	}
+}
+
+var chainID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// metaChain is where our servers name the chain of a call: see package onbehalf.
+const metaChain = "onbehalf/chain"
+
+func chainOf(result *mcp.CallToolResult, err error) string {
+	id := ""
+	if result != nil {
+		id, _ = result.Meta[metaChain].(string)
+	}
+	if said, ok := errors.AsType[*jsonrpc.Error](err); ok && len(said.Data) > 0 {
+		var data struct {
+			Chain string `json:"chain"`
+		}
+		if json.Unmarshal(said.Data, &data) == nil {
+			id = data.Chain
+		}
+	}
+	if !chainID.MatchString(id) {
+		return ""
+	}
+	return id
+}
+
+// linksAsked makes a result of the error by which servers ask for links to be opened in protocols before 2026-07-28; nil
+// for another error.
+//
+// https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation
+func linksAsked(err error) *mcp.CallToolResult {
+	said, ok := errors.AsType[*jsonrpc.Error](err)
+	if !ok || said.Code != mcp.CodeURLElicitationRequired {
+		return nil
+	}
+	var data struct {
+		Elicitations []*mcp.ElicitParams `json:"elicitations"`
+	}
+	if json.Unmarshal(said.Data, &data) != nil {
+		return nil
+	}
+	result := &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{}}
+	for i, one := range data.Elicitations {
+		if one != nil && strings.EqualFold(one.Mode, "url") {
+			result.InputRequests[fmt.Sprintf("link%d", i)] = one
+		}
+	}
+	return result
+}
