@@ -56,13 +56,14 @@ var mayImport = map[string][]string{
 	"internal/serve":      {"", "identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "search", "search/searchclient", "internal/tools", "internal/chainstore", "internal/graph", "internal/httpguard"},
 
 	// Set-up, proof, diagnosis.
-	"internal/provision":      {"identity", "entra", "search", "search/searchclient", "search/searchclient/elevated", "signin", "internal/graph", "internal/sample"},
-	"internal/doctor":         {"identity", "entra", "search", "search/searchclient", "signin", "internal/graph", "internal/doctor/exam", "internal/doctor/explain"},
-	"internal/doctor/exam":    {},
-	"internal/doctor/explain": {"entra"},
-	"internal/conform":        {"identity", "entra"},
-
+	"internal/provision":               {"search"},
+	"internal/provision/corpus":        {"identity", "search", "internal/jsonscan", "internal/provision"},
+	"internal/provision/directory":     {"identity", "entra", "internal/graph"},
 	"internal/provision/registrations": {"identity", "entra", "internal/graph"},
+	"internal/doctor":                  {"identity", "entra", "search", "search/searchclient", "signin", "internal/graph", "internal/doctor/exam", "internal/doctor/explain"},
+	"internal/doctor/exam":             {},
+	"internal/doctor/explain":          {"entra"},
+	"internal/conform":                 {"identity", "entra"},
 
 	// The agent.
 	"internal/agent":         {"internal/agent/mcpdata"},

@@ -59,6 +59,7 @@ const clockAhead = "ONBEHALF_TEST_AHEAD"
 //	freeport NAME              sets NAME to a port that nothing listens at
 //	exits CODE CMD…            runs a command that must end with this exit code
 //	graphtoken FILE OID SCOPES writes an access token for Microsoft Graph of the person with this object id
+//	post URL BODY              sends JSON to a control API of the stand-ins, such as $SEARCH/_local/faults
 //
 // "env ONBEHALF_TEST_AHEAD=1h" sets the clock of the commands that start after it.
 //
@@ -71,6 +72,12 @@ func TestScripts(t *testing.T) {
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits, "graphtoken": graphToken,
+		"post": func(ts *testscript.TestScript, _ bool, args []string) {
+			if len(args) != 2 {
+				ts.Fatalf("usage: post URL BODY")
+			}
+			post(ts, args[0], args[1])
+		},
 		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
 			_, port, err := net.SplitHostPort(freeAddr(ts))
 			ts.Check(err)

@@ -223,7 +223,7 @@ func (d *demo) load(ctx context.Context) error {
 		options.Progress = func(done int) { d.config.Progress(done, len(d.config.Documents)) }
 	}
 	start := d.now()
-	report, err := provision.Push(ctx, service, sample.IndexName, sample.Stream(d.config.Documents), options)
+	report, err := provision.Push(ctx, service, sample.IndexName, provision.Number(sample.Stream(d.config.Documents)), options)
 	if err == nil && report.Failed > 0 {
 		err = fmt.Errorf("document %s: %s", report.Failures[0].Key, report.Failures[0].Message)
 	}

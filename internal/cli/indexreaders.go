@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/corpus"
+	"github.com/onbehalf/onbehalf/internal/provision/directory"
+	"github.com/onbehalf/onbehalf/internal/sample"
+	"github.com/onbehalf/onbehalf/search"
+)
+
+// Bounds of what Graph is asked about the groups that documents name.
+const (
+	maxGroupsChecked = 200
+	groupsAtOnce     = 8
+)
+
+// finder looks the names of an ACL file up.
+func (p *push) finder(ctx context.Context) func(context.Context, corpus.Kind, string) (string, error) {
+	names := p.o.directory(ctx, p.delegated)
+	return func(ctx context.Context, kind corpus.Kind, name string) (id string, err error) {
+		if kind == corpus.Group {
+			id, err = names.GroupByName(ctx, name)
+		} else {
+			var user graph.User
+			user, err = names.Person(ctx, name)
+			id = user.ID
+		}
+		if errors.Is(err, graph.ErrNotFound) {
+			return "", nil
+		}
+		return id, err
+	}
+}
+
+// remark warns of what is right by the letter and looks wrong: readers that cannot be, documents that nobody may read,
+// groups that do not exist.
+func (p *push) remark(ctx context.Context) {
+	if n := len(p.survey.Strange); n > 0 {
+		p.warn("permission fields hold what is no object id in lower case, so that nobody reads by it: " + strings.Join(p.survey.Strange, ", "))
+	}
+	if p.survey.Nobody > 0 {
+		p.warn(fmt.Sprintf("documents that nobody may read: %d", p.survey.Nobody))
+	}
+	if len(p.survey.Groups) == 0 || p.flags.sample {
+		return
+	}
+	names := p.o.directory(ctx, p.delegated)
+	missing, unasked := missingGroups(ctx, names, p.survey.Groups)
+	for _, id := range missing {
+		p.warn("there is no group " + id)
+	}
+	if unasked != nil {
+		p.warn("whether the groups exist was not checked: " + directory.ErrUnasked.Error())
+		p.o.logger.DebugContext(ctx, names.Refused()) //nolint:sloglint // reasons of several sources in one text
+	} else if len(p.survey.Groups) > maxGroupsChecked {
+		p.warn(fmt.Sprintf("only the first %d of %d groups were looked up", maxGroupsChecked, len(p.survey.Groups)))
+	}
+}
+
+// missingGroups returns which of the groups the directory does not have, or why that is not known.
+func missingGroups(ctx context.Context, names *directory.Directory, groups []string) (missing []string, unasked error) {
+	if len(groups) > maxGroupsChecked {
+		groups = groups[:maxGroupsChecked]
+	}
+	if _, err := names.Group(ctx, groups[0]); err != nil && !errors.Is(err, graph.ErrNotFound) {
+		return nil, err // for one as for all
+	}
+	var mu sync.Mutex
+	var all errgroup.Group
+	all.SetLimit(groupsAtOnce)
+	for _, id := range groups {
+		all.Go(func() error {
+			_, err := names.Group(ctx, id)
+			if errors.Is(err, graph.ErrNotFound) {
+				mu.Lock()
+				defer mu.Unlock()
+				missing = append(missing, id)
+				return nil
+			}
+			return err
+		})
+	}
+	return missing, all.Wait()
+}
+
+// sample are the five documents, of which the person who is signed in may read three: the one for everyone, the one for
+// her, and the one for a group of hers. The other two are for nobody here.
+func (p *push) sample(ctx context.Context) (corpus.Source, error) {
+	account, err := p.o.account(ctx, p.flags.account)
+	if err != nil {
+		return nil, err
+	}
+	caller, err := p.delegated.caller(ctx, p.o.people, account)
+	if err != nil {
+		return nil, err
+	}
+	group := sample.Nobody
+	me, err := p.delegated.myGraph(ctx, caller)
+	if err == nil {
+		var groups []string
+		if groups, err = me.MyGroups(ctx); err == nil && len(groups) > 0 {
+			group = groups[0]
+		}
+	}
+	switch {
+	case err != nil:
+		p.warn(fmt.Sprintf("the groups of %s are not known, so nobody may read the document for a group: %v", account.Name, err))
+	case group == sample.Nobody:
+		p.warn(account.Name + " is in no group, so nobody may read the document for a group")
+	default:
+		fmt.Fprintf(p.Err, "for %s and the group %s\n", shell.Printable(account.Name), group)
+	}
+	documents, err := sample.Documents(sample.Readers{Alice: caller.Object.String(), Engineering: group, Finance: sample.Nobody, Board: sample.Nobody})
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]search.Document, len(documents))
+	for i := range documents {
+		if documents[i].ID == "2" {
+			documents[i].Name = "Review of " + caller.Name
+		}
+		if raw[i], err = rawDocument(&documents[i]); err != nil {
+			return nil, err
+		}
+	}
+	return corpus.Memory("the sample", raw), nil
+}

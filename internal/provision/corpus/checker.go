@@ -1,0 +1,317 @@
+package corpus
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/jsonscan"
+	"github.com/onbehalf/onbehalf/search"
+)
+
+// Limits of the service on one document. The key rules are those of "Naming rules", the rest is from "Service limits" and,
+// for permission fields, from "Index permissions by the push API".
+//
+// https://learn.microsoft.com/rest/api/searchservice/naming-rules
+// https://learn.microsoft.com/azure/search/search-limits-quotas-capacity
+// https://learn.microsoft.com/azure/search/search-index-access-control-lists-and-rbac-push-api
+const (
+	maxKey        = 1024
+	maxReaders    = 1000   // values in a userIds or groupIds field
+	maxTermBytes  = 32_766 // of a value that is filterable, sortable or facetable
+	maxElements   = 3000   // of all complex collections of a document
+	maxScopes     = 5      // different values of the rbacScope field, over all documents
+	readersSource = "search-index-access-control-lists-and-rbac-push-api"
+)
+
+// The values of permission fields that are no ids.
+const (
+	everyone = "all"
+	nobody   = "none"
+)
+
+// Checker checks documents against the definition of an index. It is for one goroutine.
+type Checker struct {
+	definition *search.Definition
+	key        *search.Field
+	fields     map[string]*field
+	enforced   bool
+	scopes     map[string]bool
+
+	// of the document under way
+	found    *finding
+	elements int
+}
+
+// field is a field of the definition, ready to check values.
+type field struct {
+	*search.Field
+	element    string // the type, or that of the elements
+	collection bool
+	whole      bool // values are indexed as one term
+	inner      map[string]*field
+}
+
+// finding is what a document says of its readers.
+type finding struct {
+	key      string
+	everyone bool
+	readers  int // ids that may read
+	groups   []string
+	strange  []string // values of permission fields that no token will ever hold
+}
+
+// NewChecker makes a checker of a definition, as the service returns it.
+func NewChecker(definition *search.Definition) (*Checker, error) {
+	c := &Checker{
+		definition: definition, fields: fieldsOf(definition.Fields), scopes: map[string]bool{},
+		enforced: definition.PermissionFilterOption == search.PermissionsEnabled,
+	}
+	for i := range definition.Fields {
+		if definition.Fields[i].Key {
+			c.key = &definition.Fields[i]
+		}
+	}
+	if c.key == nil {
+		return nil, fmt.Errorf("index %s: its definition has no key field", definition.Name)
+	}
+	return c, nil
+}
+
+func fieldsOf(fields []search.Field) map[string]*field {
+	out := make(map[string]*field, len(fields))
+	for i := range fields {
+		f := &field{Field: &fields[i], element: fields[i].Type}
+		if inner, ok := strings.CutPrefix(f.element, "Collection("); ok {
+			f.element, f.collection = strings.TrimSuffix(inner, ")"), true
+		}
+		on := func(attribute *bool) bool { return attribute != nil && *attribute }
+		f.whole = f.element == typeString && (on(f.Filterable) || on(f.Sortable) || on(f.Facetable))
+		f.inner = fieldsOf(f.Fields)
+		out[f.Name] = f
+	}
+	return out
+}
+
+// check reads one document.
+func (c *Checker) check(document []byte) (*finding, *InputError) {
+	c.found, c.elements = &finding{}, 0
+	if len(document) > maxDocument {
+		return nil, &InputError{Err: fmt.Errorf("%d bytes; the service takes 16 MB a request", len(document))}
+	}
+	scan := jsonscan.New(document)
+	problem := c.object(scan, c.fields, "")
+	if problem == nil {
+		if err := scan.End(); err != nil {
+			problem = &InputError{Err: err}
+		}
+	}
+	if problem != nil {
+		return nil, problem
+	}
+	if c.found.key == "" {
+		return nil, &InputError{Field: c.key.Name, Err: errors.New("the key is missing or empty")}
+	}
+	if !c.enforced {
+		c.found.everyone = true
+	}
+	return c.found, nil
+}
+
+// object checks the members of an object. A name that stands twice is refused: the service and its clients differ on which
+// counts.
+func (c *Checker) object(scan *jsonscan.Scanner, fields map[string]*field, path string) (problem *InputError) {
+	seen := make(map[string]bool, len(fields))
+	err := scan.Object(func(name string, _ int) error {
+		f := fields[name]
+		switch {
+		case f == nil:
+			problem = unknown(path, name, fields)
+		case seen[name]:
+			problem = &InputError{Field: path + name, Err: errors.New("stands twice")}
+		}
+		if problem != nil {
+			return problem
+		}
+		seen[name] = true
+		problem = c.member(scan, f, path+name)
+		return errorOf(problem)
+	})
+	if problem == nil && err != nil {
+		problem = syntax(path, err)
+	}
+	return problem
+}
+
+// errorOf keeps a nil problem a nil error.
+func errorOf(problem *InputError) error {
+	if problem == nil {
+		return nil
+	}
+	return problem
+}
+
+func syntax(path string, err error) *InputError {
+	if errors.Is(err, jsonscan.ErrKind) {
+		err = errors.New("want a JSON object")
+	}
+	return &InputError{Field: strings.TrimSuffix(path, "/"), Err: err}
+}
+
+func unknown(path, name string, fields map[string]*field) *InputError {
+	reason := errors.New("no field of the index")
+	if strings.HasPrefix(name, "@search.") {
+		reason = errors.New("documents are uploaded whole: a line cannot name an action")
+	}
+	for known := range fields {
+		if strings.EqualFold(known, name) {
+			reason = fmt.Errorf("no field of the index: it has %q", known)
+		}
+	}
+	return &InputError{Field: path + clip(name), Err: reason}
+}
+
+// member checks the value of a field.
+func (c *Checker) member(scan *jsonscan.Scanner, f *field, path string) (problem *InputError) {
+	if !f.collection {
+		return c.value(scan, f, path, false)
+	}
+	count := 0
+	err := scan.Array(func() error {
+		count++
+		problem = c.value(scan, f, path, true)
+		return errorOf(problem)
+	})
+	switch {
+	case problem != nil:
+		return problem
+	case errors.Is(err, jsonscan.ErrKind):
+		value, scanErr := scan.Value()
+		if scanErr == nil && string(value) == "null" {
+			return c.count(f, path, 0)
+		}
+		return &InputError{Field: path, Err: fmt.Errorf("want a list: the index has it as %s", f.Type)}
+	case err != nil:
+		return &InputError{Field: path, Err: err}
+	}
+	return c.count(f, path, count)
+}
+
+// count applies the limits on how long a list may be.
+func (c *Checker) count(f *field, path string, n int) *InputError {
+	if f.element == typeComplex {
+		c.elements += n
+	}
+	switch {
+	case c.elements > maxElements:
+		return &InputError{Field: path, Err: fmt.Errorf("more than %d elements in complex collections, the service's limit for a document", maxElements)}
+	case n > maxReaders && (f.PermissionFilter == search.UserIDs || f.PermissionFilter == search.GroupIDs):
+		return &InputError{Field: path, Err: fmt.Errorf("%d values; the service takes %d at most (%s): put the people into a group", n, maxReaders, readersSource)}
+	case f.Dimensions > 0 && n > 0 && n != f.Dimensions:
+		return &InputError{Field: path, Err: fmt.Errorf("%d numbers; the index has vectors of %d there", n, f.Dimensions)}
+	}
+	return nil
+}
+
+// value checks one value, which may be an element of a list.
+func (c *Checker) value(scan *jsonscan.Scanner, f *field, path string, element bool) *InputError {
+	raw, err := scan.Value()
+	switch {
+	case err != nil:
+		return &InputError{Field: path, Err: err}
+	case string(raw) == "null" && element:
+		return &InputError{Field: path, Err: errors.New("a list cannot hold null")}
+	case string(raw) == "null":
+		return nil
+	case f.element == typeComplex:
+		return c.object(jsonscan.New(raw), f.inner, path+"/")
+	}
+	if f.element != typeString {
+		if reason := scalar(f.element, raw); reason != nil {
+			return &InputError{Field: path, Err: reason}
+		}
+		return nil
+	}
+	return c.text(f, path, raw)
+}
+
+// text checks a string.
+func (c *Checker) text(f *field, path string, raw []byte) *InputError {
+	if raw[0] != '"' {
+		return &InputError{Field: path, Err: fmt.Errorf("%s, want a string", clip(string(raw)))}
+	}
+	if !f.Key && !f.whole && f.PermissionFilter == "" {
+		return nil // it may be long, and nothing more is asked of it
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return &InputError{Field: path, Err: err}
+	}
+	if f.Key && f.Field == c.key {
+		c.found.key = s
+		return keyProblem(path, s)
+	}
+	if f.whole && len(s) > maxTermBytes {
+		return &InputError{Field: path, Err: fmt.Errorf("%d bytes; a field that is filterable, sortable or facetable takes %d", len(s), maxTermBytes)}
+	}
+	if f.PermissionFilter != "" {
+		return c.reader(f, path, s)
+	}
+	return nil
+}
+
+// keyProblem applies the naming rules.
+func keyProblem(path, key string) *InputError {
+	legal := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '='
+	}
+	var reason error
+	switch {
+	case key == "":
+		reason = errors.New("the key is empty")
+	case len(key) > maxKey:
+		reason = fmt.Errorf("%d characters; a key has %d at most", utf8.RuneCountInString(key), maxKey)
+	case strings.HasPrefix(key, "_"), !strings.ContainsFunc(key, legal), strings.ContainsFunc(key, func(r rune) bool { return !legal(r) }):
+		reason = fmt.Errorf("%q: a key holds letters, digits, _, - and = only, and does not begin with _", clip(key))
+	default:
+		return nil
+	}
+	return &InputError{Field: path, Err: reason}
+}
+
+// reader notes who may read.
+func (c *Checker) reader(f *field, path, value string) *InputError {
+	if f.PermissionFilter == search.RBACScope {
+		if c.scopes[value] = true; len(c.scopes) > maxScopes {
+			return &InputError{Field: path, Err: fmt.Errorf("more than %d different scopes in one index, the service's limit (%s)", maxScopes, readersSource)}
+		}
+		c.found.readers++
+		return nil
+	}
+	switch value {
+	case everyone:
+		c.found.everyone = true
+		return nil
+	case nobody:
+		return nil
+	}
+	if !isObjectID(value) {
+		c.found.strange = append(c.found.strange, clip(value))
+		return nil
+	}
+	c.found.readers++
+	if f.PermissionFilter == search.GroupIDs && !slices.Contains(c.found.groups, value) {
+		c.found.groups = append(c.found.groups, value)
+	}
+	return nil
+}
+
+// isObjectID accepts lower case alone: whether the service matches ids in another case is not documented.
+func isObjectID(value string) bool {
+	id, err := identity.ParseObjectID(value)
+	return err == nil && id.String() == value
+}

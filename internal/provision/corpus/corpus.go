@@ -1,0 +1,192 @@
+// Package corpus reads what is to be uploaded: a file of JSON lines, or a folder of Markdown and text files with a file
+// that says who may read which. Every document is checked against the definition of the index before anything is
+// uploaded, and every complaint names the line or the file.
+package corpus
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"iter"
+	"slices"
+
+	"github.com/onbehalf/onbehalf/internal/provision"
+	"github.com/onbehalf/onbehalf/search"
+)
+
+// Bounds of an input.
+const (
+	maxDocument  = 15 << 20 // bytes; the service takes 16 MB a request
+	maxDocuments = 5_000_000
+)
+
+// Entry is one document of an input.
+type Entry struct {
+	Position int    // a line, or the number of a file in the folder, from 1
+	Origin   string // "FILE:12" or "FOLDER/a.md", for messages
+	Document search.Document
+}
+
+// Source is an input that can be read several times: first to be checked, then to be uploaded.
+type Source interface {
+	// Entries yields the documents with ascending positions. An *[InputError] is about one of them, and reading goes on if
+	// the caller does; any other error is the end.
+	Entries() iter.Seq2[Entry, error]
+	// Origin names the place of a position, for messages.
+	Origin(position int) string
+}
+
+// InputError is what is wrong with one document of an input.
+type InputError struct {
+	Origin string
+	Field  string // "" when it is about the whole
+	Err    error
+}
+
+// Error names place and field.
+func (e *InputError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("%s: %v", e.Origin, e.Err)
+	}
+	return fmt.Sprintf("%s: field %q: %v", e.Origin, e.Field, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// Survey is what is known of an input once all of it was checked.
+type Survey struct {
+	Documents int
+	Skipped   int    // that were wrong, where that was allowed
+	Digest    string // of all that is to be uploaded, with its positions
+
+	Everyone int // documents that are open to all
+	Nobody   int // documents that nobody may read
+	Strange  []string
+	Groups   []string // object ids of groups that documents name, sorted; at most 10,000
+
+	skipped map[int]bool
+}
+
+// Check reads the whole input and checks every document. What is wrong goes to bad, which ends it by returning an error;
+// nil for bad ends it at the first.
+func Check(source Source, checker *Checker, bad func(*InputError) error) (*Survey, error) {
+	if bad == nil {
+		bad = func(e *InputError) error { return e }
+	}
+	s := surveyor{checker: checker, seen: map[string]int{}, groups: map[string]bool{}, strange: map[string]bool{}, digest: sha256.New()}
+	s.survey.skipped = map[int]bool{}
+	for entry, err := range source.Entries() {
+		problem, ok := err.(*InputError) //nolint:errorlint // sources return it unwrapped
+		if err != nil && !ok {
+			return nil, err
+		}
+		if problem == nil {
+			problem = s.take(entry, source)
+		}
+		if problem != nil {
+			if err := bad(problem); err != nil {
+				return nil, err
+			}
+			s.survey.Skipped++
+			s.survey.skipped[entry.Position] = true
+			continue
+		}
+		if s.survey.Documents++; s.survey.Documents > maxDocuments {
+			return nil, fmt.Errorf("%s: more than %d documents", entry.Origin, maxDocuments)
+		}
+	}
+	return s.finish(), nil
+}
+
+type surveyor struct {
+	checker *Checker
+	survey  Survey
+	seen    map[string]int // key → position
+	groups  map[string]bool
+	strange map[string]bool
+	digest  hash.Hash
+}
+
+// Bounds of what a survey keeps.
+const (
+	maxGroupsKept  = 10_000
+	maxStrangeKept = 20
+)
+
+func (s *surveyor) take(entry Entry, source Source) *InputError {
+	found, problem := s.checker.check(entry.Document)
+	if problem != nil {
+		problem.Origin = entry.Origin
+		return problem
+	}
+	if first, double := s.seen[found.key]; double {
+		return &InputError{Origin: entry.Origin, Field: s.checker.key.Name, Err: fmt.Errorf("%q stands at %s already", clip(found.key), source.Origin(first))}
+	}
+	s.seen[found.key] = entry.Position
+	switch {
+	case found.everyone:
+		s.survey.Everyone++
+	case found.readers == 0:
+		s.survey.Nobody++
+	}
+	for _, id := range found.groups {
+		if len(s.groups) < maxGroupsKept {
+			s.groups[id] = true
+		}
+	}
+	for _, value := range found.strange {
+		if len(s.strange) < maxStrangeKept {
+			s.strange[value] = true
+		}
+	}
+	var frame [16]byte
+	binary.BigEndian.PutUint64(frame[:8], uint64(entry.Position)) //nolint:gosec // positive
+	binary.BigEndian.PutUint64(frame[8:], uint64(len(entry.Document)))
+	s.digest.Write(frame[:])
+	s.digest.Write(entry.Document)
+	return nil
+}
+
+func (s *surveyor) finish() *Survey {
+	s.survey.Digest = "sha256:" + hex.EncodeToString(s.digest.Sum(nil))
+	for id := range s.groups {
+		s.survey.Groups = append(s.survey.Groups, id)
+	}
+	for value := range s.strange {
+		s.survey.Strange = append(s.survey.Strange, value)
+	}
+	slices.Sort(s.survey.Groups)
+	slices.Sort(s.survey.Strange)
+	return &s.survey
+}
+
+// Items yields the documents that the survey let through, but those that are done already.
+func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[provision.Item, error] {
+	return func(yield func(provision.Item, error) bool) {
+		for entry, err := range source.Entries() {
+			if s.skipped[entry.Position] || err == nil && done(entry.Position) {
+				continue
+			}
+			item := provision.Item{Position: entry.Position, Action: search.Action{Kind: search.Upload, Document: entry.Document}}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+// clip bounds a text of the input for a message.
+func clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for cut > 0 && s[cut]&0xc0 == 0x80 {
+		cut--
+	}
+	return s[:cut] + "…"
+}

@@ -1,0 +1,209 @@
+package provision
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sort"
+	"sync"
+)
+
+// Bounds of a journal.
+const (
+	maxJournal     = 256 << 20
+	maxJournalLine = 64 << 10
+)
+
+// JournalFor says what a journal belongs to. Two uploads with the same values continue one another.
+type JournalFor struct {
+	Endpoint  string `json:"endpoint"`
+	Index     string `json:"index"`
+	Input     string `json:"input"`     // digest of the documents
+	Documents int    `json:"documents"` // how many they are
+}
+
+// Journal notes on disk what was uploaded, so that an upload that was interrupted goes on where it was. Its first line says
+// what it belongs to, each further one which positions of the input are done. It holds nothing of the documents.
+type Journal struct {
+	path string
+	file *os.File
+	done spans
+
+	mu sync.Mutex
+}
+
+// JournalState is what was found when a journal was opened.
+type JournalState int
+
+// The states: there was none; it is of the same upload; it is of another input or index and was begun anew.
+const (
+	JournalNew JournalState = iota
+	JournalContinued
+	JournalOfAnother
+)
+
+// ErrNoJournal is a file in the journal's place that is none. It is left as it is.
+var ErrNoJournal = errors.New("the file is no journal of an upload")
+
+// magic is how the first line of a journal begins.
+const magic = `{"onbehalf":"upload journal 1",`
+
+type journalHead struct {
+	Magic string `json:"onbehalf"`
+	JournalFor
+}
+
+// OpenJournal opens the journal, or begins one. The file is its owner's alone.
+func OpenJournal(path string, belongs JournalFor) (*Journal, JournalState, error) {
+	j := &Journal{path: path}
+	state, err := j.read(belongs)
+	if err != nil {
+		return nil, state, fmt.Errorf("journal %s: %w", path, err)
+	}
+	flags := os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	if state != JournalContinued {
+		flags |= os.O_TRUNC
+	}
+	if j.file, err = os.OpenFile(path, flags, 0o600); err != nil { //nolint:gosec // the person names the file
+		return nil, state, fmt.Errorf("journal: %w", err)
+	}
+	if state == JournalContinued {
+		return j, state, j.line(nil) // ends a line that was cut off
+	}
+	head, err := json.Marshal(journalHead{"upload journal 1", belongs})
+	if err == nil {
+		err = j.line(head)
+	}
+	if err != nil {
+		return nil, state, errors.Join(err, j.file.Close())
+	}
+	return j, state, nil
+}
+
+// read takes in what an earlier run has noted. A last line that is cut off, as by a power cut, counts as not there.
+func (j *Journal) read(belongs JournalFor) (JournalState, error) {
+	info, err := os.Lstat(j.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return JournalNew, nil
+	case err != nil:
+		return JournalNew, err
+	case !info.Mode().IsRegular():
+		return JournalNew, ErrNoJournal
+	case info.Size() > maxJournal:
+		return JournalNew, fmt.Errorf("larger than %d bytes", maxJournal)
+	case info.Size() == 0:
+		return JournalNew, nil
+	}
+	text, err := os.ReadFile(j.path)
+	if err != nil {
+		return JournalNew, err
+	}
+	first, rest, complete := bytes.Cut(text, []byte("\n"))
+	switch {
+	case !bytes.HasPrefix(text, []byte(magic)[:min(len(magic), len(text))]):
+		return JournalNew, ErrNoJournal
+	case !complete:
+		return JournalNew, nil
+	case !isHead(first, belongs):
+		return JournalOfAnother, nil
+	}
+	scanner := bufio.NewScanner(bytes.NewReader(rest))
+	scanner.Buffer(nil, maxJournalLine)
+	for scanner.Scan() {
+		var entry []span
+		if json.Unmarshal(scanner.Bytes(), &entry) != nil {
+			continue // cut off when that run ended
+		}
+		for _, s := range entry {
+			if s[0] < 0 || s[1] < s[0] {
+				return JournalNew, errors.New("it holds positions that cannot be")
+			}
+			j.done = append(j.done, s)
+		}
+	}
+	j.done = j.done.merged()
+	return JournalContinued, scanner.Err()
+}
+
+func isHead(line []byte, belongs JournalFor) bool {
+	var head journalHead
+	return json.Unmarshal(line, &head) == nil && head.JournalFor == belongs
+}
+
+// Done reports whether the document at the position was uploaded by an earlier run.
+func (j *Journal) Done(position int) bool { return j.done.has(position) }
+
+// Count returns how many documents earlier runs uploaded.
+func (j *Journal) Count() int {
+	n := 0
+	for _, s := range j.done {
+		n += s[1] - s[0] + 1
+	}
+	return n
+}
+
+// Note writes down, through to the disk, that the documents at these positions were uploaded.
+func (j *Journal) Note(positions []int) error {
+	entry := make(spans, 0, 1)
+	for _, p := range positions {
+		entry = append(entry, span{p, p})
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for part := range slices.Chunk(entry.merged(), 1000) { // a line stays short
+		text, err := json.Marshal(part)
+		if err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		if err = j.line(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *Journal) line(text []byte) error {
+	if _, err := j.file.Write(append(text, '\n')); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file and leaves it for the next run.
+func (j *Journal) Close() error { return j.file.Close() }
+
+// Remove closes the journal of an upload that is complete and removes it.
+func (j *Journal) Remove() error { return errors.Join(j.file.Close(), os.Remove(j.path)) }
+
+// span is a range of positions, both ends included.
+type span [2]int
+
+type spans []span
+
+// merged returns the spans in order, those that touch as one.
+func (s spans) merged() spans {
+	sort.Slice(s, func(i, k int) bool { return s[i][0] < s[k][0] })
+	var out spans
+	for _, next := range s {
+		if len(out) > 0 && next[0] <= out[len(out)-1][1]+1 {
+			out[len(out)-1][1] = max(out[len(out)-1][1], next[1])
+			continue
+		}
+		out = append(out, next)
+	}
+	return out
+}
+
+func (s spans) has(position int) bool {
+	i := sort.Search(len(s), func(i int) bool { return s[i][1] >= position })
+	return i < len(s) && s[i][0] <= position
+}

@@ -1,0 +1,90 @@
+package provision_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/onbehalf/onbehalf/internal/provision"
+)
+
+func TestJournalContinues(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	belongs := provision.JournalFor{Endpoint: "https://x", Index: "i", Input: "sha256:1", Documents: 10}
+	open := func(belongs provision.JournalFor, want provision.JournalState) *provision.Journal {
+		t.Helper()
+		j, state, err := provision.OpenJournal(path, belongs)
+		if err != nil || state != want {
+			t.Fatalf("state %v, %v; want %v", state, err, want)
+		}
+		return j
+	}
+	j := open(belongs, provision.JournalNew)
+	for _, positions := range [][]int{{5, 6, 7}, {1, 3, 2}, {9}} {
+		if err := j.Note(positions); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The power went while a line was written.
+	text, err := os.ReadFile(path)
+	if err != nil || strings.Contains(string(text), "\x00") {
+		t.Fatal(err)
+	}
+	if err = os.WriteFile(path, append(text, "[[10,1"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // also what is written after the torn line counts
+		j = open(belongs, provision.JournalContinued)
+		if j.Count() != 7 || !j.Done(3) || j.Done(4) || j.Done(8) || !j.Done(9) || j.Done(10) {
+			t.Errorf("%d done", j.Count())
+		}
+		if err = errors.Join(j.Note([]int{9}), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A changed input starts anew.
+	changed := belongs
+	changed.Input = "sha256:2"
+	j = open(changed, provision.JournalOfAnother)
+	if j.Count() != 0 || j.Done(1) {
+		t.Error("a journal of another input counts")
+	}
+	if err = j.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the journal is still there")
+	}
+}
+
+// A file that is no journal is left as it is.
+func TestOtherFilesAreNoJournals(t *testing.T) {
+	for desc, text := range map[string]string{"a text": "Dear diary\n", "JSON": `{"id":"1"}` + "\n", "a bad span": `{"onbehalf":"upload journal 1","endpoint":"","index":"","input":"","documents":0}` + "\n[[3,1]]\n"} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := provision.OpenJournal(path, provision.JournalFor{}); err == nil {
+			t.Errorf("%s: opened", desc)
+		}
+		if now, err := os.ReadFile(path); err != nil || string(now) != text {
+			t.Errorf("%s: changed to %q, %v", desc, now, err)
+		}
+	}
+	target := filepath.Join(t.TempDir(), "target")
+	if err := os.WriteFile(target, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := target + ".link"
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip(err)
+	}
+	if _, _, err := provision.OpenJournal(link, provision.JournalFor{}); !errors.Is(err, provision.ErrNoJournal) {
+		t.Errorf("a link: %v", err)
+	}
+}
