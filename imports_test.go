@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 	// Set-up, proof, diagnosis.
 	"internal/provision":               {"search"},
 	"internal/provision/corpus":        {"identity", "search", "internal/jsonscan", "internal/provision"},
+	"internal/provision/indexplan":     {"search"},
 	"internal/provision/directory":     {"identity", "entra", "internal/graph"},
 	"internal/provision/registrations": {"identity", "entra", "internal/graph"},
 	"internal/doctor":                  {"identity", "entra", "search", "search/searchclient", "signin", "internal/graph", "internal/doctor/exam", "internal/doctor/explain"},

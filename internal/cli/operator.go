@@ -33,15 +33,21 @@ type operator struct {
 	cloud    entra.Cloud
 	index    string
 
+	named bool // by --index
 	noKey bool // --entra: the service's keys are left aside
 	as    string
 }
 
-// operatorFlags are those of every command that works on an index.
+// flags are those of the commands that work with people's sign-ins, too.
 func (o *operator) flags(cmd *cobra.Command) {
+	o.indexFlags(cmd)
+	o.people.Flags(cmd)
+}
+
+// indexFlags are those of every command that works on an index.
+func (o *operator) indexFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.index, "index", "", "the index's `NAME` (AZURE_SEARCH_INDEX)")
 	cmd.Flags().BoolVar(&o.noKey, "entra", false, "use no key, but this machine's Entra identity: AZURE_CLIENT_ID and its secret, workload or managed identity, or \"az login\"")
-	o.people.Flags(cmd)
 }
 
 func (a *app) newOperator() *operator { return &operator{app: a, people: client.NewPeople(a.Shell)} }
@@ -56,6 +62,7 @@ func (o *operator) open() error {
 	if o.settings, err = o.app.Settings(false); err != nil {
 		return err
 	}
+	o.named = o.index != ""
 	o.settings.Override("AZURE_SEARCH_INDEX", o.index)
 	if err = o.settings.Require("AZURE_SEARCH_ENDPOINT", "AZURE_SEARCH_INDEX"); err != nil {
 		return err
@@ -151,7 +158,7 @@ func (o *operator) explain(err error) error {
 	}
 	switch {
 	case answer.Status == http.StatusNotFound:
-		return shell.Hint(fmt.Errorf("there is no index %s: %w", o.index, err), "onbehalf setup index apply%s makes it", o.envFlag())
+		return shell.Hint(fmt.Errorf("there is no index %s: %w", o.index, err), "onbehalf setup index apply%s makes it", o.repeated())
 	case answer.Status == http.StatusForbidden && o.as == "AZURE_SEARCH_KEY":
 		return shell.Hint(fmt.Errorf("AZURE_SEARCH_KEY is no admin key: %w", err), "set SEARCH_ADMIN_KEY (Azure portal > the search service > Keys), or use --entra")
 	case answer.Status == http.StatusForbidden && o.as == "SEARCH_ADMIN_KEY":
@@ -163,10 +170,14 @@ func (o *operator) explain(err error) error {
 	return err
 }
 
-// envFlag repeats --env for a hint.
-func (o *operator) envFlag() string {
-	if file := o.app.EnvFile(); file != "" {
-		return " --env " + file
+// repeated are the flags that a hint has to repeat.
+func (o *operator) repeated() string {
+	flags := ""
+	if o.named {
+		flags += " --index " + o.index
 	}
-	return ""
+	if file := o.app.EnvFile(); file != "" {
+		flags += " --env " + file
+	}
+	return flags
 }

@@ -17,5 +17,6 @@ it. They can be interrupted and run again.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.setupEntraCommand())
+	cmd.AddCommand(a.setupIndexCommand())
 	return cmd
 }

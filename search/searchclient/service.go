@@ -145,3 +145,24 @@ func members(document search.Document) ([]byte, error) {
 	}
 	return bytes.TrimSpace(trimmed[1 : len(trimmed)-1]), nil
 }
+
+// Stats is how large an index is.
+type Stats struct {
+	Documents int64 `json:"documentCount"`
+	Bytes     int64 `json:"storageSize"`
+}
+
+// Stats returns how large an index is. The service counts with a delay.
+//
+// https://learn.microsoft.com/rest/api/searchservice/indexes/get-statistics
+func (c *Client) Stats(ctx context.Context, name string) (Stats, error) {
+	var stats Stats
+	got, err := c.do(ctx, &request{name: "index stats", index: name, method: http.MethodGet, path: indexPath(name) + "/search.stats"}, http.StatusOK)
+	if err != nil {
+		return stats, err
+	}
+	if err := json.Unmarshal(got.body, &stats); err != nil {
+		return stats, fmt.Errorf("search client: index stats: the answer is not the service's JSON: %w", err)
+	}
+	return stats, nil
+}

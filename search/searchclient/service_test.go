@@ -141,3 +141,15 @@ func TestLookupOnTheWire(t *testing.T) {
 		t.Errorf("URI %s, want %s", sent.uri, want)
 	}
 }
+
+func TestStats(t *testing.T) {
+	f := newFake(t, says(200, `{"documentCount":63000,"storageSize":12345,"vectorIndexSize":0}`))
+	stats, err := f.client(t, nil).Stats(t.Context(), "x")
+	if want := (searchclient.Stats{Documents: 63000, Bytes: 12345}); err != nil || stats != want {
+		t.Errorf("stats %+v, %v; want %+v", stats, err, want)
+	}
+	f = newFake(t, says(404, ""))
+	if _, err := f.client(t, nil).Stats(t.Context(), "x"); !errors.Is(err, search.ErrNotFound) {
+		t.Errorf("a missing index: %v", err)
+	}
+}
