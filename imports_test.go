@@ -70,6 +70,7 @@ var mayImport = map[string][]string{
 	"internal/agent":         {"internal/agent/mcpdata"},
 	"internal/agent/mcpdata": {},
 	"internal/agent/builtin": {"internal/agent"},
+	"internal/agent/openai":  {"identity", "internal/agent"},
 	"internal/history":       {"identity"},
 	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard"},
 

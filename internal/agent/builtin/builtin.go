@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
 )
@@ -39,7 +40,7 @@ func (Model) Stream(ctx context.Context, request *agent.ModelRequest, text func(
 		results = []string{"There is no tool here that searches."}
 	}
 	out := &agent.Answer{}
-	for _, part := range quote(results) {
+	for _, part := range quote(results, telling(question)) {
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}
@@ -110,8 +111,8 @@ func isText(kind any) bool {
 	return kind == "string"
 }
 
-// words makes a query of a question: what is an operator in the simple syntax of search services is none in a question.
-// A single * means everything.
+// words makes a query of a question: the words that tell something, or all where none does. What is an operator in the
+// simple syntax of search services is none in a question. A single * means everything.
 //
 // https://learn.microsoft.com/azure/search/query-simple-syntax
 func words(question string, longest int) string {
@@ -123,6 +124,9 @@ func words(question string, longest int) string {
 			}
 			return r
 		}, question)), " ")
+		if told := telling(question); len(told) > 0 {
+			question = strings.Join(told, " ")
+		}
 	}
 	if runes := []rune(question); longest > 0 && len(runes) > longest {
 		question = string(runes[:longest])
@@ -130,8 +134,41 @@ func words(question string, longest int) string {
 	return question
 }
 
+// telling returns the words of a question that say what it is about: English ones that are in most texts do not.
+func telling(question string) []string {
+	var out []string
+	for word := range strings.FieldsFuncSeq(question, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '\'' }) {
+		switch strings.ToLower(word) {
+		case "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "did", "do", "does", "for", "from", "give", "has",
+			"have", "here", "how", "i", "i'm", "in", "is", "it", "many", "may", "me", "much", "must", "my", "of", "on", "or", "our", "please",
+			"say", "says", "should", "show", "so", "tell", "that", "the", "their", "there", "these", "they", "this", "to", "up", "us", "was", "we", "were",
+			"what", "what's", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your":
+		default:
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+// passage returns the paragraph of a text that holds most of the words, the first such.
+func passage(text string, words []string) string {
+	best, most := text, 0
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		lower, held := strings.ToLower(paragraph), 0
+		for _, word := range words {
+			if strings.Contains(lower, strings.ToLower(word)) {
+				held++
+			}
+		}
+		if held > most && !strings.HasPrefix(paragraph, "#") {
+			best, most = paragraph, held
+		}
+	}
+	return best
+}
+
 // quote writes the answer, in parts.
-func quote(results []string) []string {
+func quote(results, about []string) []string {
 	parts := []string{Heading + "\n\n"}
 	quoted, found := map[string]bool{}, 0
 	for _, result := range results {
@@ -153,7 +190,7 @@ func quote(results []string) []string {
 			if found++; found > maxQuotes {
 				continue
 			}
-			parts = append(parts, "**"+escape(d.title)+"** "+d.cite+"\n\n", block(d.content), "\n")
+			parts = append(parts, "**"+escape(d.title)+"** "+d.cite+"\n\n", block(passage(d.content, about)), "\n")
 		}
 	}
 	switch {

@@ -123,13 +123,23 @@ func (r registration) search() (serve.Search, error) {
 // identity is the server's identity towards the search service when there is no key: the API's own registration where
 // it has a secret, else the managed or workload identity of the machine.
 func (r registration) identity() (azcore.TokenCredential, error) {
-	options := azcore.ClientOptions{Transport: r.http, Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: r.cloud.Authority}}
-	_, err := entra.CloudOf(r.cloud.Authority)
-	notMicrosoft := err != nil
-	if secret := r.settings.Get("CLIENT_SECRET"); secret != "" {
-		return azidentity.NewClientSecretCredential(r.tenant.String(), r.client.String(), secret,
-			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: notMicrosoft})
+	secret := r.settings.Get("CLIENT_SECRET")
+	if secret == "" {
+		return r.machine()
 	}
+	options, notMicrosoft := r.options()
+	return azidentity.NewClientSecretCredential(r.tenant.String(), r.client.String(), secret,
+		&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: notMicrosoft})
+}
+
+func (r registration) options() (options azcore.ClientOptions, notMicrosoft bool) {
+	_, err := entra.CloudOf(r.cloud.Authority)
+	return azcore.ClientOptions{Transport: r.http, Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: r.cloud.Authority}}, err != nil
+}
+
+// machine is the managed or workload identity of the machine, or who is signed in at it with Azure's tools.
+func (r registration) machine() (azcore.TokenCredential, error) {
+	options, notMicrosoft := r.options()
 	return azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 		ClientOptions: options, DisableInstanceDiscovery: notMicrosoft, TenantID: r.tenant.String(),
 	})

@@ -12,7 +12,6 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/agent"
-	"github.com/onbehalf/onbehalf/internal/agent/builtin"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httprun"
@@ -34,6 +33,8 @@ type webFlags struct {
 	addr               string
 	hosts, proxies     []string
 	servers, unasked   []string
+	model              string
+	plainModel         bool
 	history            string
 	historyFile        string
 	historyDays        int
@@ -50,11 +51,14 @@ func webCommand(sh *shell.Shell) *cobra.Command {
 TENANT_ID, AGENT_CLIENT_ID, AGENT_CLIENT_SECRET and API_APP_ID_URI or API_CLIENT_ID, from the environment, the file named
 by --env, .env or onbehalf.yaml. The server at MCP_URL is called docs.
 
-Without a model a stand-in answers: it searches with the person's words and quotes what it found. Calls ask the person
-first unless --unasked names their tool.
+Without a model a stand-in answers: it searches with the person's words and quotes what it found. A model is named by
+OPENAI_MODEL (with OPENAI_API_KEY, and OPENAI_BASE_URL for Ollama, vLLM and others) or AZURE_OPENAI_DEPLOYMENT (with
+AZURE_OPENAI_ENDPOINT, and AZURE_OPENAI_API_KEY or this machine's identity). Calls ask the person first unless --unasked
+names their tool.
 
 Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise in memory until the process ends.`,
 		Example: `  onbehalf web --env .env --unasked docs.get_documents
+  OPENAI_BASE_URL=http://localhost:11434/v1 onbehalf web --env .env --model qwen3
   onbehalf web --env .env --server wiki=https://wiki.contoso.com/mcp,group=internal,api=api://contoso-wiki`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runWeb(cmd.Context(), sh, flags) },
@@ -62,11 +66,13 @@ Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise i
 	cmd.Flags().StringVar(&flags.addr, "addr", "127.0.0.1:8080", "where to listen")
 	cmd.Flags().StringArrayVar(&flags.servers, "server", nil, "another MCP server, as `NAME=URL[,group=GROUP][,api=APP-ID-URI]`: servers of one group may follow one another unasked; api names an API that is the server's beside its own URL")
 	cmd.Flags().StringArrayVar(&flags.unasked, "unasked", nil, "let this `SERVER.TOOL[=HASH]` run without asking the person, such as docs.get_documents; HASH pins its definition")
+	cmd.Flags().StringVar(&flags.model, "model", "", "let this `MODEL` of the endpoint in the settings answer in place of OPENAI_MODEL or AZURE_OPENAI_DEPLOYMENT; builtin for the stand-in")
 	cmd.Flags().StringVar(&flags.history, "history", "full", "what is kept of conversations: full, or ids-only, which keeps nothing of documents but their ids")
 	cmd.Flags().StringVar(&flags.historyFile, "history-file", "", "keep conversations in this `FILE`, encrypted with HISTORY_KEY; default "+DefaultHistoryFile+" here when HISTORY_KEY is set")
 	cmd.Flags().IntVar(&flags.historyDays, "history-days", 30, "forget conversations that were not changed for so many days; 0 for never")
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside WEB_URL's, as load balancers send it")
 	cmd.Flags().StringSliceVar(&flags.proxies, "trust-proxy", nil, "believe the X-Forwarded-For of reverse proxies in this `NETWORK`, such as 10.0.0.0/8: else all who come through one count as one address")
+	cmd.Flags().BoolVar(&flags.plainModel, "dangerously-plain-model", false, "let OPENAI_BASE_URL be http to another machine: questions, documents and the key go there in clear")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
 	return cmd
 }
@@ -87,7 +93,7 @@ func runWeb(ctx context.Context, sh *shell.Shell, flags webFlags) error {
 	if err = flags.apply(&config); err != nil {
 		return err
 	}
-	if config.Agent, config.Model, err = newAgent(flags.unasked, logger); err != nil {
+	if config.Agent, config.Model, err = newAgent(settings, flags, logger); err != nil {
 		return err
 	}
 	kept, err := flags.openHistory(settings, &config)
@@ -200,16 +206,19 @@ func parseServer(text string) (web.Server, error) {
 }
 
 // newAgent makes what drives conversations.
-func newAgent(unasked []string, logger *slog.Logger) (*agent.Agent, web.Model, error) {
+func newAgent(settings *shell.Settings, flags webFlags, logger *slog.Logger) (*agent.Agent, web.Model, error) {
 	policy := agent.AskPolicy{Unasked: map[string]string{}}
-	for _, text := range unasked {
+	for _, text := range flags.unasked {
 		tool, hash, _ := strings.Cut(text, "=")
 		if server, name, ok := strings.Cut(tool, "."); !ok || server == "" || name == "" {
 			return nil, web.Model{}, shell.Usage(fmt.Errorf("--unasked %q: want SERVER.TOOL", text))
 		}
 		policy.Unasked[tool] = hash
 	}
-	model := builtin.Model{}
+	model, err := modelOf(settings, flags.model, flags.plainModel)
+	if err != nil {
+		return nil, web.Model{}, err
+	}
 	name, standIn := model.Name()
 	a, err := agent.New(agent.Config{Model: model, Ask: policy, Version: shell.Version().Version, Logger: logger})
 	if err != nil {

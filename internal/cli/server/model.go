@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/builtin"
+	"github.com/onbehalf/onbehalf/internal/agent/openai"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
+)
+
+// builtinModel is the stand-in's name on the command line.
+const builtinModel = "builtin"
+
+const openAI = "https://api.openai.com/v1"
+
+// modelOf chooses what answers: the flag says which model, the settings where it is.
+func modelOf(settings *shell.Settings, flag string, plain bool) (agent.Model, error) {
+	name, deployment := settings.Get("OPENAI_MODEL"), settings.Get("AZURE_OPENAI_DEPLOYMENT")
+	azure := settings.Get("AZURE_OPENAI_ENDPOINT")
+	switch {
+	case flag == builtinModel, flag == "" && name == "" && deployment == "":
+		return builtin.Model{}, nil
+	case flag == "" && name != "" && deployment != "":
+		return nil, shell.Usage(shell.Hint(errors.New("OPENAI_MODEL and AZURE_OPENAI_DEPLOYMENT are both set"), "unset one, so that it is clear where people's questions go"))
+	case flag != "" && azure != "" && (settings.Get("OPENAI_BASE_URL") != "" || settings.Get("OPENAI_API_KEY") != ""):
+		return nil, shell.Usage(shell.Hint(fmt.Errorf("--model %s: there are settings of Azure OpenAI and of another endpoint", flag), "unset one, so that it is clear where people's questions go"))
+	case flag != "" && azure == "" && settings.Get("OPENAI_BASE_URL") == "" && settings.Get("OPENAI_API_KEY") == "":
+		return nil, shell.Usage(shell.Hint(fmt.Errorf("--model %s: no endpoint is configured", flag), "set OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT; --model builtin needs none"))
+	}
+	var (
+		cfg openai.Config
+		err error
+	)
+	if flag == "" && deployment != "" || flag != "" && azure != "" {
+		cfg, err = azureModel(settings)
+	} else {
+		cfg, err = openAIModel(settings, plain)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if flag != "" {
+		cfg.Model = flag
+	}
+	if cfg.HTTPClient, err = settings.HTTPClient(); err != nil {
+		return nil, err
+	}
+	model, err := openai.New(cfg)
+	if err != nil {
+		return nil, shell.Usage(err)
+	}
+	return model, nil
+}
+
+func openAIModel(settings *shell.Settings, plain bool) (openai.Config, error) {
+	cfg := openai.Config{Model: settings.Get("OPENAI_MODEL")}
+	var err error
+	if cfg.URL, err = settings.URL("OPENAI_BASE_URL", openAI); err != nil {
+		u, bad := url.Parse(settings.Get("OPENAI_BASE_URL"))
+		if !plain || bad != nil || u.Scheme != "http" {
+			return cfg, shell.Hint(err, "--dangerously-plain-model sends questions, documents and the key over http")
+		}
+		cfg.URL = u
+	}
+	if settings.Get("OPENAI_API_KEY") == "" {
+		if settings.Get("OPENAI_BASE_URL") == "" {
+			return cfg, settings.Require("OPENAI_API_KEY")
+		}
+		return cfg, nil // Ollama, vLLM
+	}
+	cfg.Credential = fresh(settings, "OPENAI_API_KEY")
+	return cfg, nil
+}
+
+// azureModel is Azure OpenAI: by the API without versions, unless one is named.
+//
+// https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+func azureModel(settings *shell.Settings) (openai.Config, error) {
+	cfg := openai.Config{Model: settings.Get("AZURE_OPENAI_DEPLOYMENT"), AzureVersion: settings.Get("AZURE_OPENAI_API_VERSION")}
+	if err := settings.Require("AZURE_OPENAI_ENDPOINT"); err != nil {
+		return cfg, err
+	}
+	endpoint, err := settings.URL("AZURE_OPENAI_ENDPOINT", "")
+	if err != nil {
+		return cfg, err
+	}
+	cfg.URL = endpoint
+	if cfg.AzureVersion == "" && !strings.HasSuffix(strings.TrimRight(endpoint.Path, "/"), "/v1") {
+		cfg.URL = endpoint.JoinPath("openai", "v1")
+	}
+	if settings.Get("AZURE_OPENAI_API_KEY") != "" {
+		cfg.Credential = fresh(settings, "AZURE_OPENAI_API_KEY")
+		return cfg, nil
+	}
+	cfg.Entra = true
+	cfg.Credential, err = entraCredential(settings, endpoint.Hostname())
+	return cfg, err
+}
+
+// entraCredential is this machine's identity towards Azure OpenAI: never that of a person who asks.
+//
+// https://learn.microsoft.com/azure/ai-foundry/openai/how-to/managed-identity
+func entraCredential(settings *shell.Settings, host string) (func(context.Context) (identity.Secret, error), error) {
+	in, err := settings.Cloud(shell.Trust{})
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := settings.Tenant()
+	if err != nil {
+		return nil, err
+	}
+	client, err := settings.EntraClient(in)
+	if err != nil {
+		return nil, err
+	}
+	credential, err := registration{settings: settings, cloud: in, tenant: tenant, http: client}.machine()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := entra.CloudOf(in.Authority); err != nil {
+		return nil, shell.Usage(errors.New("AZURE_OPENAI_API_KEY: missing; an authority that is none of Microsoft's gives no token for Azure OpenAI"))
+	}
+	scope := "https://cognitiveservices.azure.com/.default"
+	for _, end := range []string{"us", "cn"} {
+		if strings.HasSuffix(host, ".azure."+end) {
+			scope = "https://cognitiveservices.azure." + end + "/.default"
+		}
+	}
+	return func(ctx context.Context) (identity.Secret, error) {
+		token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}})
+		return identity.NewSecret(token.Token), err
+	}, nil
+}
+
+// fresh reads a secret anew for each use, so that a changed one counts without a restart.
+func fresh(settings *shell.Settings, name string) func(context.Context) (identity.Secret, error) {
+	return func(context.Context) (identity.Secret, error) {
+		value, err := settings.Fresh(name)
+		return identity.NewSecret(value), err
+	}
+}
