@@ -24,6 +24,7 @@ type cache struct {
 
 type cached struct {
 	caller *identity.Caller
+	checks []string // that it passed
 	until  time.Time
 }
 
@@ -34,8 +35,8 @@ func newCache(size int) *cache {
 	return &cache{half: max(0, size) / 2, young: map[[32]byte]cached{}}
 }
 
-// get returns the caller of a token that was verified less than a minute ago and has not expired.
-func (c *cache) get(digest *[32]byte, now time.Time) *identity.Caller {
+// get returns the caller of a token that was verified less than a minute ago and has not expired, and what was checked.
+func (c *cache) get(digest *[32]byte, now time.Time) (*identity.Caller, []string) {
 	c.mu.RLock()
 	entry, ok := c.young[*digest]
 	if !ok {
@@ -43,12 +44,12 @@ func (c *cache) get(digest *[32]byte, now time.Time) *identity.Caller {
 	}
 	c.mu.RUnlock()
 	if entry.caller == nil || !now.Before(entry.until) {
-		return nil
+		return nil, nil
 	}
-	return entry.caller
+	return entry.caller, entry.checks
 }
 
-func (c *cache) put(caller *identity.Caller, now time.Time) {
+func (c *cache) put(caller *identity.Caller, checks []string, now time.Time) {
 	until := now.Add(cacheFor)
 	if caller.Expires.Before(until) {
 		until = caller.Expires
@@ -61,5 +62,5 @@ func (c *cache) put(caller *identity.Caller, now time.Time) {
 	if len(c.young) >= c.half || now.Sub(c.turned) > cacheFor {
 		c.old, c.young, c.turned = c.young, make(map[[32]byte]cached), now
 	}
-	c.young[caller.Digest] = cached{caller, until}
+	c.young[caller.Digest] = cached{caller, checks, until}
 }

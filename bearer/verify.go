@@ -73,8 +73,8 @@ func (v *Verifier) verify(ctx context.Context, secret identity.Secret, now time.
 		return nil, chain.Refused, nil, invalidToken("malformed", "the token is not in canonical base64url")
 	}
 	digest := digestOf(token)
-	if caller := v.cache.get(&digest, now); caller != nil {
-		return caller, chain.Cached, nil, nil
+	if caller, checks := v.cache.get(&digest, now); caller != nil {
+		return caller, chain.Cached, checks, nil
 	}
 	p := &proof{v: v, ctx: ctx, now: now}
 	caller, challenge := p.prove(token)
@@ -89,7 +89,7 @@ func (v *Verifier) verify(ctx context.Context, secret identity.Secret, now time.
 	if challenge := v.resolveGroups(ctx, caller, p); challenge != nil {
 		return nil, chain.Refused, p.checks, challenge
 	}
-	v.cache.put(caller, now)
+	v.cache.put(caller, p.checks, now)
 	return caller, chain.Allowed, p.checks, nil
 }
 

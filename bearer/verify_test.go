@@ -54,6 +54,9 @@ func TestVerifyMakesTheCaller(t *testing.T) {
 	if diff := cmp.Diff(wantChecks, hops[0].Checks); diff != "" || hops[0].TokenID != want.TokenID || hops[0].Actor != client {
 		t.Errorf("hop %+v: checks differ: %s", hops[0], diff)
 	}
+	if diff := cmp.Diff(wantChecks, hops[1].Checks); diff != "" {
+		t.Errorf("the cached hop says other checks: %s", diff)
+	}
 }
 
 // refusal verifies and returns the challenge, which there must be.
