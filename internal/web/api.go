@@ -155,12 +155,9 @@ func (a *App) askQuestion(w http.ResponseWriter, v *visit) error {
 	if err := readJSON(v.Request, &in); err != nil {
 		return err
 	}
-	text := strings.TrimSpace(strings.ToValidUTF8(in.Text, "\ufffd"))
-	switch {
-	case text == "":
-		return &apiError{http.StatusBadRequest, "empty", "there is no question", "type one"}
-	case utf8.RuneCountInString(text) > maxMessage:
-		return &apiError{http.StatusRequestEntityTooLarge, "too_long", "a question has at most " + strconv.Itoa(maxMessage) + " characters", "ask with fewer words"}
+	text, err := question(in.Text)
+	if err != nil {
+		return err
 	}
 	t, err := a.desk.open(v.owner(), v.PathValue("id"))
 	if err != nil {
@@ -175,6 +172,18 @@ func (a *App) askQuestion(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
+// question is what a person asks, as it is taken.
+func question(text string) (string, error) {
+	text = strings.TrimSpace(strings.ToValidUTF8(text, "\ufffd"))
+	switch {
+	case text == "":
+		return "", &apiError{http.StatusBadRequest, "empty", "there is no question", "type one"}
+	case utf8.RuneCountInString(text) > maxMessage:
+		return "", &apiError{http.StatusRequestEntityTooLarge, "too_long", "a question has at most " + strconv.Itoa(maxMessage) + " characters", "ask with fewer words"}
+	}
+	return text, nil
+}
+
 func (a *App) decideCall(_ http.ResponseWriter, v *visit, t *talk) error {
 	var in struct {
 		Decision agent.Decision `json:"decision"`
@@ -182,9 +191,13 @@ func (a *App) decideCall(_ http.ResponseWriter, v *visit, t *talk) error {
 	if err := readJSON(v.Request, &in); err != nil {
 		return err
 	}
-	switch in.Decision {
+	return decide(v, t, v.PathValue("call"), in.Decision)
+}
+
+func decide(v *visit, t *talk, call string, decision agent.Decision) error {
+	switch decision {
 	case agent.Allow, agent.AllowAlways, agent.Deny:
-		return t.decide(move{v.session, v.PathValue("call"), in.Decision})
+		return t.decide(move{v.session, call, decision})
 	default:
 		return &apiError{http.StatusBadRequest, "decision", "want allow, allow-always or deny", ""}
 	}

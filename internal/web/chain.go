@@ -58,12 +58,47 @@ var (
 	errChainAway = &apiError{http.StatusBadGateway, "chain_away", "the server could not be asked how this was done", "try again in a moment"}
 )
 
-// showChain fetches the hops of a call from the MCP server that made them, as the person who asked: it shows them to
-// nobody else. The person's sign-in and the token for the server come first; these happened here.
+// showChain is GET /api/chain/{chain}.
 func (a *App) showChain(w http.ResponseWriter, v *visit) error {
+	c, err := a.findChain(v)
+	if err == nil {
+		writeJSON(w, http.StatusOK, c)
+	}
+	return err
+}
+
+// chainPage is GET /c/{id}/chain/{chain}; with part it is the piece of HTML alone, for the panel beside the conversation.
+func (a *App) chainPage(w http.ResponseWriter, v *visit) error {
+	back := "/c/" + v.PathValue("id")
+	part := v.URL.Query().Has("part")
+	switch {
+	case v.session == nil && part:
+		writeProblem(w, http.StatusUnauthorized, "signed_out", "you are not signed in", "sign in again")
+		return nil
+	case v.session == nil:
+		return a.welcome(w, v, back)
+	case a.calls.Take(v.owner().String()) > 0:
+		return &pageError{status: http.StatusTooManyRequests, heading: "That was too much at once", text: "Wait a moment, then try again."}
+	}
+	c, err := a.findChain(v)
+	if said, ok := errors.AsType[*apiError](err); ok {
+		return &pageError{status: said.status, heading: "How it was done is not known", text: upperFirst(said.message) + ".", hint: upperFirst(said.hint) + "."}
+	}
+	if err != nil {
+		return err
+	}
+	if part {
+		return a.pages.show(w, http.StatusOK, "chain", c)
+	}
+	return a.pages.show(w, http.StatusOK, "chainpage", ChainPage{Page: a.frame(v, "How it was done"), Back: back, Chain: c})
+}
+
+// findChain fetches the hops of a call from the MCP server that made them, as the person who asked: it shows them to
+// nobody else. The person's sign-in and the token for the server come first; these happened here.
+func (a *App) findChain(v *visit) (Chain, error) {
 	id, name := v.PathValue("chain"), v.URL.Query().Get("server")
 	if !chainID.MatchString(id) {
-		return errNoChain
+		return Chain{}, errNoChain
 	}
 	var failed error = errNoChain
 	for i := range a.cfg.Servers {
@@ -73,14 +108,13 @@ func (a *App) showChain(w http.ResponseWriter, v *visit) error {
 		}
 		call, err := a.fetchChain(v.Context(), v.session, server, id)
 		if err == nil {
-			writeJSON(w, http.StatusOK, a.chainOf(v.session, server, call))
-			return nil
+			return a.chainOf(v.session, server, call), nil
 		}
 		if !errors.Is(err, errNoChain) {
 			failed = err
 		}
 	}
-	return failed
+	return Chain{}, failed
 }
 
 // recordedCall is what a server answers (internal/chainstore).

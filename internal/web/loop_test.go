@@ -23,3 +23,6 @@ func (h held) Stream(ctx context.Context, request *agent.ModelRequest, text func
 		}
 	})
 }
+
+// holdUntilStopped is for answers that never end by themselves.
+func holdUntilStopped(ctx context.Context) { <-ctx.Done() }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,13 +39,10 @@ func loadPages(now func() time.Time) (*pages, error) {
 	}
 	p.static = p.serveStatic(files)
 	p.templates, err = template.New("").Funcs(template.FuncMap{
-		"static":      func(name string) string { return "/static/" + p.version + "/" + name },
-		"ago":         func(t time.Time) string { return ago(now().Sub(t)) },
-		"rfc3339":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"blank":       func(role string) Message { return Message{Role: role} },
-		"blankCall":   func() Call { return Call{} },
-		"blankSource": func() Source { return Source{} },
-	}).ParseFS(templateFiles, "templates/*.html")
+		"static":  func(name string) string { return "/static/" + p.version + "/" + name },
+		"ago":     func(t time.Time) string { return ago(now().Sub(t)) },
+		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	}).Funcs(drawing()).ParseFS(templateFiles, "templates/*.html")
 	return p, err
 }
 
@@ -145,11 +143,6 @@ func (a *App) conversation(w http.ResponseWriter, v *visit) error {
 	defer a.desk.release(t)
 	t.goOn(v.session)
 	view := t.view()
-	for i := range view.Messages {
-		for j := range view.Messages[i].Calls {
-			view.Messages[i].Calls[j].Refusal.CSRF = v.csrf
-		}
-	}
 	return a.showChat(w, v, &view)
 }
 
@@ -166,6 +159,10 @@ func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation) e
 	}
 	if current != nil {
 		page.Title = current.Title
+		if current.Title != "" && !slices.ContainsFunc(items, func(i Item) bool { return i.ID == current.ID }) { // not written yet
+			items = append([]Item{{ID: current.ID, Title: current.Title, Updated: a.cfg.Now()}}, items...)
+			page.Conversations = items
+		}
 		for i := range items {
 			items[i].Current = items[i].ID == current.ID
 		}

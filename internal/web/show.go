@@ -62,7 +62,7 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 		out.Took = took(c.Took)
 	}
 	if c.Result != nil {
-		out.Output = cut(c.Result.Text, maxOutput)
+		out.Output = cut(indented(json.RawMessage(c.Result.Text)), maxOutput)
 	}
 	for i := range c.Sources {
 		s := &c.Sources[i]
@@ -134,30 +134,33 @@ func showRefusal(conversation string, c *agent.Call) Refusal {
 	return out
 }
 
-// finishTurns marks the last message of each turn and gathers the turn's sources there.
+// finishTurns marks the last message of each turn, gathers the turn's sources there, and leads citations to them. It may
+// be called again when a turn has grown.
 func (c *Conversation) finishTurns() {
-	var sources []Source
+	var (
+		sources []Source
+		turn    string // id of the question
+	)
 	for i := range c.Messages {
 		m := &c.Messages[i]
 		m.Last, m.Sources = false, []Source{}
 		if m.Role == string(agent.User) {
-			sources = nil
+			sources, turn = nil, m.ID
 			continue
 		}
 		for j := range m.Calls {
 			for _, s := range m.Calls[j].Sources {
 				if !slices.ContainsFunc(sources, func(known Source) bool { return known.N == s.N }) {
+					s.Anchor = fmt.Sprintf("s-%s-%d", turn, s.N)
 					sources = append(sources, s)
 				}
 			}
 		}
+		m.HTML = cite(m.HTML, sources)
 		if i+1 == len(c.Messages) || c.Messages[i+1].Role == string(agent.User) {
 			m.Last = true
 			m.Sources = append(m.Sources, sources...)
 			slices.SortFunc(m.Sources, func(a, b Source) int { return a.N - b.N })
-			for j := range m.Sources {
-				m.Sources[j].Anchor = fmt.Sprintf("s-%s-%d", m.ID, m.Sources[j].N)
-			}
 		}
 	}
 }

@@ -81,13 +81,13 @@ func (t *talk) viewLocked() Conversation {
 	return t.desk.app.show(t.item, t.conv, t.thin)
 }
 
-func (t *talk) snapshotEvent() (event, error) {
+func (t *talk) snapshotEvent(v *viewer) (event, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.gone {
 		return event{}, errNoConversation
 	}
-	return newEvent("snapshot", map[string]any{"conversation": t.viewLocked()}), nil
+	return t.eventFor(v.drawn, "snapshot", toldWhole{t.viewLocked()}), nil
 }
 
 // join adds a viewer and returns the whole; whatever changes afterwards reaches the viewer.
@@ -98,7 +98,14 @@ func (t *talk) join(v *viewer) (event, error) {
 		return event{}, errNoConversation
 	}
 	t.viewers[v] = struct{}{}
-	return newEvent("snapshot", map[string]any{"conversation": t.viewLocked()}), nil
+	return t.eventFor(v.drawn, "snapshot", toldWhole{t.viewLocked()}), nil
+}
+
+func (t *talk) eventFor(drawn bool, name string, data any) event {
+	if drawn {
+		return t.desk.app.drawnEvent(t.id, name, data)
+	}
+	return newEvent(name, data)
 }
 
 func (t *talk) leave(v *viewer) {
@@ -117,12 +124,12 @@ func (t *talk) endViewers() {
 
 // tell is called with the mutex held.
 func (t *talk) tell(name string, data any) {
-	if len(t.viewers) == 0 {
-		return
-	}
-	e := newEvent(name, data)
+	made := map[bool]event{}
 	for v := range t.viewers {
-		v.send(e)
+		if _, ok := made[v.drawn]; !ok {
+			made[v.drawn] = t.eventFor(v.drawn, name, data)
+		}
+		v.send(made[v.drawn])
 	}
 }
 
@@ -153,7 +160,7 @@ func (t *talk) ask(s *session, text string) (Message, error) {
 		t.tell("item", Item{ID: t.id, Title: t.item.Title, Updated: now.UTC()})
 	}
 	asked := t.shown.Messages[len(t.shown.Messages)-1]
-	t.tell("snapshot", map[string]any{"conversation": *t.shown}) // what waited before was given up
+	t.tell("snapshot", toldWhole{*t.shown}) // what waited before was given up
 	return asked, nil
 }
 
@@ -172,7 +179,7 @@ func (t *talk) retry(s *session) error {
 		t.conv = before
 		return err
 	}
-	t.tell("snapshot", map[string]any{"conversation": *t.shown})
+	t.tell("snapshot", toldWhole{*t.shown})
 	return nil
 }
 
@@ -198,7 +205,7 @@ func (t *talk) decide(m move) error {
 		t.conv = before
 		return err
 	}
-	t.tell("snapshot", map[string]any{"conversation": *t.shown})
+	t.tell("snapshot", toldWhole{*t.shown})
 	return nil
 }
 
@@ -310,7 +317,7 @@ func (t *talk) work(ctx context.Context, r *run, person agent.Person) {
 	defer t.mu.Unlock()
 	t.run, t.shown, t.refusals = nil, nil, nil
 	if err != nil {
-		t.tell("snapshot", map[string]any{"conversation": t.viewLocked()})
+		t.tell("snapshot", toldWhole{t.viewLocked()})
 	}
 	if !t.applyLater() { //nolint:contextcheck // a turn outlives what began it
 		t.tell("state", map[string]string{"state": string(t.conv.Phase())})
@@ -331,7 +338,7 @@ func (t *talk) applyLater() bool {
 	if last == nil || t.gone || t.start(last) != nil {
 		return false
 	}
-	t.tell("snapshot", map[string]any{"conversation": *t.shown})
+	t.tell("snapshot", toldWhole{*t.shown})
 	return true
 }
 
@@ -367,7 +374,7 @@ func (t *talk) emit(r *run, e agent.Event) {
 		call := a.showCall(t.id, e.Call)
 		m.put(call)
 		t.shown.finishTurns()
-		t.tell("call", map[string]any{"message": e.Message, "call": call})
+		t.tell("call", toldCall{e.Message, call, m})
 	case agent.EventMessage:
 		t.emitMessage(e)
 	case agent.EventState:
@@ -394,6 +401,7 @@ func (t *talk) emitText(r *run, e agent.Event) {
 	if now := t.desk.app.cfg.Now(); now.Sub(r.drawn) >= drawEvery {
 		r.drawn = now
 		m.HTML = t.desk.app.markdown.html(m.Text)
+		t.shown.finishTurns()
 		data["html"] = m.HTML
 	}
 	t.tell("text", data)
@@ -407,13 +415,17 @@ func (t *talk) emitMessage(e agent.Event) {
 			continue
 		}
 		next := a.showMessage(t.id, m, t.thin[m.ID])
-		if old := t.shown.message(m.ID); old != nil {
+		old := t.shown.message(m.ID)
+		if old != nil {
 			*old = next
 		} else {
 			t.shown.Messages = append(t.shown.Messages, next)
 		}
 		t.shown.finishTurns()
-		t.tell("message", map[string]any{"message": *t.shown.message(m.ID)})
+		if n := len(t.shown.Messages); old == nil && n > 1 && t.shown.Messages[n-2].Role != string(agent.User) {
+			t.tell("message", toldMessage{t.shown.Messages[n-2]}) // it is not the last of its turn any more
+		}
+		t.tell("message", toldMessage{*t.shown.message(m.ID)})
 		return
 	}
 }

@@ -25,7 +25,8 @@ func newEvent(name string, data any) event {
 // viewer is a page that watches a conversation. What it has not read yet is bounded: who falls behind gets the whole
 // anew in place of what was missed.
 type viewer struct {
-	wake chan struct{} // holds one
+	wake  chan struct{} // holds one
+	drawn bool          // gets pieces of HTML: see draw.go
 
 	mu      sync.Mutex
 	waiting []event
@@ -37,7 +38,7 @@ type viewer struct {
 // maxWaiting bounds what waits for one page, in bytes.
 const maxWaiting = 256 << 10
 
-func newViewer() *viewer { return &viewer{wake: make(chan struct{}, 1)} }
+func newViewer(drawn bool) *viewer { return &viewer{wake: make(chan struct{}, 1), drawn: drawn} }
 
 func (v *viewer) send(e event) {
 	v.mu.Lock()
@@ -79,7 +80,8 @@ const (
 	writeTimeout = 10 * time.Second // of one write to a page that does not read
 )
 
-// watch is GET /api/conversations/{id}/events: first the whole conversation, then what changes.
+// watch is GET /api/conversations/{id}/events: first the whole conversation, then what changes. With as=page it tells it
+// in HTML.
 func (a *App) watch(w http.ResponseWriter, v *visit) error {
 	t, err := a.desk.open(v.owner(), v.PathValue("id"))
 	if err != nil {
@@ -96,7 +98,7 @@ func (a *App) watch(w http.ResponseWriter, v *visit) error {
 	out := &stream{w: w, control: http.NewResponseController(w)}
 	_ = out.control.SetReadDeadline(time.Time{}) // the server's own deadline for requests would end the stream
 	w.WriteHeader(http.StatusOK)
-	watcher := newViewer()
+	watcher := newViewer(v.URL.Query().Get("as") == "page")
 	snapshot, err := t.join(watcher)
 	if err != nil {
 		return nil // the status is out: the page tries again
@@ -128,7 +130,7 @@ func (a *App) follow(v *visit, t *talk, watcher *viewer, out *stream) {
 		case <-watcher.wake:
 			events, behind, ended := watcher.take()
 			if behind {
-				snapshot, err := t.snapshotEvent()
+				snapshot, err := t.snapshotEvent(watcher)
 				if err != nil {
 					return
 				}

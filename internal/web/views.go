@@ -128,8 +128,6 @@ type Refusal struct {
 	Code        string  `json:"code"` // AADSTS…
 	Button      *Button `json:"button"`
 	Link        *Link   `json:"link"`
-
-	CSRF string `json:"-"`
 }
 
 // Button is what a person can do about it. Its action is always a path of our own.
@@ -143,6 +141,13 @@ type Button struct {
 type Link struct {
 	Text string `json:"text"`
 	Host string `json:"host"`
+}
+
+// ChainPage is GET /c/{id}/chain/{chain}.
+type ChainPage struct {
+	Page
+	Back  string // to the conversation
+	Chain Chain
 }
 
 // MePage is GET /me.

@@ -1,0 +1,261 @@
+// What makes the pages quick. Without it they work by forms and by loading them again. It draws nothing of its own: what
+// it puts into the page are pieces of HTML that the server's templates made, and texts as texts.
+
+const $ = (id) => document.getElementById(id);
+const main = document.querySelector("main");
+const csrf = document.querySelector("meta[name=csrf]").content;
+const conversation = main.dataset.conversation;
+const question = $("question"), log = $("log"), live = $("live");
+
+document.documentElement.classList.add("js");
+
+// Words for screen readers; the oldest go.
+function say(text) {
+  if (!live || !text.trim()) return;
+  const line = document.createElement("p");
+  line.textContent = text.trim();
+  live.append(line);
+  while (live.childElementCount > 8) live.firstElementChild.remove();
+}
+
+function problem(text, link) {
+  const box = $("problem");
+  if (!box) return;
+  box.textContent = text;
+  if (text && link) {
+    const a = document.createElement("a");
+    a.href = location.pathname;
+    a.textContent = link;
+    box.append(" ", a);
+  }
+}
+
+const sentence = (e) => [e.message, e.hint].filter(Boolean).map((s) => s[0].toUpperCase() + s.slice(1) + ".").join(" ");
+
+function signedOut() {
+  source?.close();
+  problem("You are signed out here.", "Sign in again");
+  for (const button of document.querySelectorAll(".composer button")) button.disabled = true;
+}
+
+// Forms that have an address of the API are sent without leaving the page.
+document.addEventListener("submit", async (e) => {
+  const form = e.target, by = e.submitter;
+  const address = by?.dataset.api ?? form.dataset.api;
+  if (!address) {
+    if (form.dataset.sent) e.preventDefault();
+    form.dataset.sent = "1";
+    setTimeout(() => delete form.dataset.sent, 3000);
+    return;
+  }
+  e.preventDefault();
+  if (form.dataset.sent) return;
+  form.dataset.sent = "1";
+  const body = Object.fromEntries(new FormData(form, by));
+  delete body.csrf;
+  const asks = form.id === "ask" && !by?.dataset.api;
+  problem("");
+  try {
+    const answer = await fetch(address, {
+      method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify(body),
+    });
+    if (answer.status === 401) signedOut();
+    else if (!answer.ok) problem(sentence((await answer.json()).error));
+    else if (asks) {
+      question.value = "";
+      fit();
+      follow = true;
+    }
+  } catch {
+    problem("This did not reach the server. Try again in a moment.");
+  }
+  delete form.dataset.sent;
+});
+
+// The question: Enter sends, Shift+Enter begins a line, and the field grows.
+function fit() {
+  if (!question || CSS.supports("field-sizing", "content")) return;
+  question.style.height = "auto";
+  question.style.height = question.scrollHeight + "px";
+}
+question?.addEventListener("input", fit);
+question?.addEventListener("keydown", (e) => {
+  if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.keyCode === 229) return;
+  e.preventDefault();
+  if (main.dataset.state !== "running" && question.value.trim()) question.form.requestSubmit(question.form.querySelector(".send"));
+});
+if (question && matchMedia("(pointer: fine)").matches && !location.hash) question.focus();
+
+document.addEventListener("click", async (e) => {
+  const button = e.target.closest("[data-copy], [data-copy-text]");
+  if (button) return copy(button);
+  const link = e.target.closest("[data-chain]");
+  if (link && chain && !e.ctrlKey && !e.metaKey && !e.shiftKey) {
+    e.preventDefault();
+    opener = link;
+    showChain(link.getAttribute("href"), true);
+  }
+});
+
+async function copy(button) {
+  const label = button.querySelector("span");
+  try {
+    if (button.dataset.copy) await navigator.clipboard.writeText(button.dataset.copy);
+    else {
+      const text = $(button.dataset.copyText).querySelector(".text");
+      const as = (type, value) => ({ [type]: new Blob([value], { type }) });
+      await navigator.clipboard.write([new ClipboardItem({ ...as("text/plain", text.innerText.trim()), ...as("text/html", text.innerHTML) })]);
+    }
+    label.textContent = "Copied";
+    say("Copied");
+  } catch {
+    label.textContent = "The browser does not let this page copy";
+  }
+  setTimeout(() => { label.textContent = "Copy"; }, 2000);
+}
+
+// How a call was done: a panel beside the conversation, or over it where there is no room.
+const chain = $("chain");
+const wide = matchMedia("(min-width: 1100px)");
+let opener = null, shownChain = "";
+
+async function showChain(address, focus) {
+  shownChain = address;
+  const body = chain.querySelector(".panel-body");
+  let text = "";
+  try {
+    const answer = await fetch(address + "&part=1");
+    if (answer.status === 401) return signedOut();
+    text = await answer.text();
+    if (!answer.ok) text = new DOMParser().parseFromString(text, "text/html").querySelector(".hero")?.innerHTML ?? "";
+  } catch {
+    text = "<p>This did not reach the server.</p>";
+  }
+  if (shownChain !== address) return;
+  body.innerHTML = text;
+  if (!chain.open) {
+    if (wide.matches) chain.show();
+    else chain.showModal();
+  }
+  if (focus) body.focus();
+}
+chain?.querySelector(".close").addEventListener("click", () => chain.close());
+chain?.addEventListener("close", () => {
+  shownChain = "";
+  if (document.activeElement === document.body || chain.contains(document.activeElement)) (opener?.isConnected ? opener : question).focus();
+});
+document.addEventListener("keydown", (e) => {
+  if (e.key === "Escape" && chain?.open && !document.querySelector(":popover-open")) chain.close();
+});
+
+// The conversation as it grows.
+let source = null, follow = false, spoken = "";
+
+const atEnd = () => innerHeight + scrollY > document.documentElement.scrollHeight - 120;
+
+function parse(html) {
+  const piece = document.createElement("template");
+  piece.innerHTML = html;
+  for (const field of piece.content.querySelectorAll("input[name=csrf]")) field.value = csrf;
+  return piece.content;
+}
+
+// Puts a message in the place of its older self: what is open stays open, what has the focus keeps it.
+function put(next) {
+  const old = $(next.id);
+  if (old?.outerHTML === next.outerHTML) return old;
+  const news = [...next.querySelectorAll(".card.ask, .card.refusal")].filter((card) => !old?.querySelector(`.card[id="${card.id}"]`));
+  if (!old) log.append(next);
+  else {
+    const open = new Set([...old.querySelectorAll("details[open]")].map((d) => d.closest("[id]").id));
+    for (const d of next.querySelectorAll("details")) if (open.has(d.closest("[id]").id)) d.open = true;
+    const held = old.contains(document.activeElement) ? document.activeElement.closest("[id]").id : "";
+    old.replaceWith(next);
+    if (held) ($(held)?.querySelector("summary, button, a") ?? question).focus({ preventScroll: true });
+  }
+  for (const card of news) say(card.querySelector("h3").textContent + " " + card.querySelector("p").textContent);
+  return next;
+}
+
+function scroll(was) {
+  if (!was && !follow) return;
+  scrollTo(0, document.documentElement.scrollHeight);
+}
+
+function speak(text, all) {
+  spoken += text;
+  const end = all ? spoken.length : Math.max(spoken.lastIndexOf(". "), spoken.lastIndexOf("\n")) + 1;
+  if (end > (all ? 0 : 120)) {
+    say(spoken.slice(0, end));
+    spoken = spoken.slice(end);
+  }
+}
+
+function setState(state) {
+  if (main.dataset.state !== state) {
+    if (state === "running") say("The answer begins.");
+    else {
+      speak("", true);
+      say(state === "waiting" ? "The answer waits for you." : "The answer has ended.");
+      follow = false;
+    }
+  }
+  main.dataset.state = state;
+}
+
+const on = {
+  log(d) {
+    const was = atEnd();
+    document.querySelector(".empty")?.remove();
+    const messages = [...parse(d.html).children];
+    const ids = new Set(messages.map((m) => m.id));
+    for (const old of [...log.children]) if (!ids.has(old.id)) old.remove();
+    messages.map(put).forEach((m, i) => { if (log.children[i] !== m) log.insertBefore(m, log.children[i]); });
+    setState(d.state);
+    scroll(was);
+  },
+  message(d) {
+    const was = atEnd();
+    const m = put(parse(d.html).firstElementChild);
+    if (!m.classList.contains("running")) speak("", true);
+    const link = [...m.querySelectorAll("[data-chain]")].pop();
+    if (link && chain.open && wide.matches && shownChain !== link.getAttribute("href")) showChain(link.getAttribute("href"), false);
+    scroll(was);
+  },
+  text(d) {
+    const was = atEnd();
+    const text = $("m-" + d.message)?.querySelector(".text");
+    if (!text) return;
+    if (d.html) text.innerHTML = d.html;
+    else text.append(d.text);
+    speak(d.text, false);
+    scroll(was);
+  },
+  state(d) { setState(d.state); },
+  item(d) {
+    document.querySelector("h1").textContent = d.title;
+    document.title = d.title + " · onbehalf";
+  },
+  full(d) { problem(sentence(d.error)); },
+  gone() { location.assign("/"); },
+  "signed-out": signedOut,
+};
+
+function connect() {
+  source = new EventSource(`/api/conversations/${conversation}/events?as=page`);
+  for (const [name, handle] of Object.entries(on)) source.addEventListener(name, (e) => handle(JSON.parse(e.data)));
+  source.addEventListener("open", () => { $("link").textContent = ""; });
+  source.addEventListener("error", async () => {
+    $("link").textContent = "Connection lost, trying again.";
+    if (source.readyState !== EventSource.CLOSED) return;
+    const answer = await fetch(`/api/conversations/${conversation}`).catch(() => null);
+    if (answer?.status === 401) signedOut();
+    else if (answer?.status === 404) location.assign("/");
+    else setTimeout(connect, 3000);
+  });
+}
+if (conversation) {
+  if (main.dataset.state === "running") follow = true;
+  if (log.lastElementChild && !location.hash) scrollTo(0, document.documentElement.scrollHeight);
+  connect();
+}
