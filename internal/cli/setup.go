@@ -11,7 +11,7 @@ func (a *app) setupCommand() *cobra.Command {
 		Use:   "setup",
 		Short: "Set a system up: app registrations, roles at the search service, the index",
 		Long: `Set a system up as an administrator. "plan" shows what is missing and changes nothing, "apply" shows the plan and does
-it. They can be interrupted and run again.`,
+it, "destroy" takes away what apply made. They can be interrupted and run again.`,
 		Example: "  onbehalf setup entra plan\n  onbehalf setup entra apply",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

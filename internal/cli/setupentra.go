@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/pem"
 	"errors"
@@ -9,12 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
@@ -39,6 +36,8 @@ type setupEntra struct {
 	secretDays              int
 	skipAgent, adopt, retry bool
 	asJSON, check, yes      bool
+	emit                    string // the tool of the script to print
+	offline                 bool
 }
 
 func (a *app) setupEntraCommand() *cobra.Command {
@@ -53,7 +52,7 @@ pre-authorizations and the consent for Azure AI Search. It uses the Azure CLI's 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.setupEntraPlan(), a.setupEntraApply())
+	cmd.AddCommand(a.setupEntraPlan(), a.setupEntraApply(), a.setupEntraDestroy())
 	return cmd
 }
 
@@ -63,14 +62,22 @@ func (a *app) setupEntraPlan() *cobra.Command {
 		Use:   "plan",
 		Short: "Show what is missing or differs; change nothing",
 		Long: `Compare the tenant with what is to be and show what "apply" would do: + is created, ~ changed, = as it is to be, ! is
-something to know that is left alone. What was changed by others since the set-up is marked as drift.`,
+something to know that is left alone. What was changed by others since the set-up is marked as drift.
+
+--emit-script prints the plan as a script of the same calls, with curl or az, for an administrator who will not run a
+foreign tool. With --offline it needs no sign-in: it takes the tenant of TENANT_ID for empty.`,
 		Example: `  onbehalf setup entra plan
+  onbehalf setup entra plan --emit-script curl >setup.sh
   onbehalf setup entra plan --check --json        # exit 1 when there is something to do: for a scheduled check`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.runPlan(cmd.Context()) },
 	}
 	s.flags(cmd)
 	cmd.Flags().BoolVar(&s.check, "check", false, "exit 1 when there is something to do")
+	cmd.Flags().StringVar(&s.emit, "emit-script", "", "print the plan as a bash script that uses this `TOOL`, curl or az, instead")
+	cmd.Flags().BoolVar(&s.offline, "offline", false, "with --emit-script: do not sign in, and take the tenant of TENANT_ID for empty")
+	cmd.MarkFlagsMutuallyExclusive("emit-script", "json")
+	cmd.MarkFlagsMutuallyExclusive("emit-script", "check")
 	return cmd
 }
 
@@ -162,10 +169,12 @@ func (s *setupEntra) open() (*site, error) {
 	if w.state, err = registrations.LoadState(s.path(s.state), s.name); err != nil {
 		return nil, shell.Hint(err, "--state and --name belong together: a file for each deployment")
 	}
-	if w.graph, w.cloud, err = s.graph(s.administrator, w.settings); err != nil {
-		return nil, err
+	if s.offline {
+		w.cloud, err = w.settings.Cloud(shell.Trust{})
+		return w, err
 	}
-	return w, nil
+	w.graph, w.cloud, err = s.graph(s.administrator, w.settings)
+	return w, err
 }
 
 func (s *setupEntra) desire(w *site) (err error) {
@@ -184,19 +193,32 @@ func (s *setupEntra) desire(w *site) (err error) {
 	if w.desired.PreAuthorize, err = registrations.ParseClients(s.preauthorize); err != nil {
 		return shell.Usage(fmt.Errorf("--preauthorize: %w", err))
 	}
-	if s.managed != "" {
-		if w.desired.Credential.Identity, err = identity.ParseClientID(s.managed); err != nil {
-			return shell.Usage(fmt.Errorf("--managed-identity: %w", err))
-		}
-	}
-	if s.certificate != "" {
-		if w.desired.Credential.Certificate, err = readCertificate(s.path(s.certificate)); err != nil {
-			return shell.Usage(fmt.Errorf("--certificate: %w", err))
-		}
-		w.desired.Credential.Path = s.path(s.certificate)
+	if err = s.credential(w); err != nil {
+		return err
 	}
 	if err = w.desired.Check(); err != nil {
 		return shell.Usage(err)
+	}
+	return nil
+}
+
+// credential says how the API proves itself: as flags say, else as the settings do, else by a secret.
+func (s *setupEntra) credential(w *site) (err error) {
+	managed, certificate, env := s.managed, s.certificate, w.desired.Env
+	if managed+certificate+env("CLIENT_SECRET") == "" {
+		managed, certificate = env("MANAGED_IDENTITY_CLIENT_ID"), env("CLIENT_CERTIFICATE_PATH")
+		w.desired.Credential.Elsewhere = env("AZURE_FEDERATED_TOKEN_FILE") != ""
+	}
+	switch {
+	case managed != "":
+		if w.desired.Credential.Identity, err = identity.ParseClientID(managed); err != nil {
+			return shell.Usage(fmt.Errorf("managed identity: %w", err))
+		}
+	case certificate != "":
+		w.desired.Credential.Path = s.path(certificate)
+		if w.desired.Credential.Certificate, err = readCertificate(w.desired.Credential.Path); err != nil {
+			return shell.Usage(fmt.Errorf("certificate: %w", err))
+		}
 	}
 	return nil
 }
@@ -238,7 +260,7 @@ func (s *setupEntra) prepare(ctx context.Context) (*site, error) {
 	if err = s.desire(w); err != nil {
 		return nil, err
 	}
-	present, err := registrations.Read(ctx, w.graph, &w.desired, w.state, pause)
+	present, err := s.read(ctx, w)
 	if err != nil {
 		return nil, s.explain(err)
 	}
@@ -248,7 +270,25 @@ func (s *setupEntra) prepare(ctx context.Context) (*site, error) {
 	if w.plan, err = registrations.Make(&w.desired, present, w.state); err != nil {
 		return nil, err
 	}
-	return w, s.show(w.plan)
+	return w, nil
+}
+
+// read asks the tenant what there is.
+func (s *setupEntra) read(ctx context.Context, w *site) (*registrations.Present, error) {
+	if !s.offline {
+		return registrations.Read(ctx, w.graph, &w.desired, w.state, pause)
+	}
+	if err := w.settings.Require("TENANT_ID"); err != nil {
+		return nil, err
+	}
+	tenant, err := w.settings.Tenant()
+	if err != nil {
+		return nil, err
+	}
+	if len(w.state.IDs) > 0 || s.managed != "" {
+		return nil, shell.Usage(errors.New("--offline: a state file and a managed identity are compared with the tenant, which takes a sign-in"))
+	}
+	return registrations.Offline(tenant.String()), nil
 }
 
 func (s *setupEntra) show(plan *registrations.Plan) error {
@@ -259,8 +299,17 @@ func (s *setupEntra) show(plan *registrations.Plan) error {
 }
 
 func (s *setupEntra) runPlan(ctx context.Context) error {
+	if s.offline && s.emit == "" {
+		return shell.Usage(errors.New("--offline belongs to --emit-script"))
+	}
 	w, err := s.prepare(ctx)
 	if err != nil {
+		return err
+	}
+	if s.emit != "" {
+		return s.script(w)
+	}
+	if err = s.show(w.plan); err != nil {
 		return err
 	}
 	if w.plan.Blocked != nil {
@@ -279,6 +328,9 @@ func blocked(plan *registrations.Plan) error {
 func (s *setupEntra) runApply(ctx context.Context) error {
 	w, err := s.prepare(ctx)
 	if err != nil {
+		return err
+	}
+	if err = s.show(w.plan); err != nil {
 		return err
 	}
 	if w.plan.Blocked != nil {
@@ -302,75 +354,15 @@ func (s *setupEntra) doer(w *site) registrations.Doer {
 		Graph: w.graph,
 		Save:  func(state *registrations.State) error { return state.Save(s.path(s.state)) },
 		Set: func(settings []registrations.Setting) error {
-			all := make([]envfile.Setting, 0, len(settings))
+			var all []envfile.Setting
 			for _, one := range settings {
-				all = append(all, envfile.Setting{Name: one.Name, Value: one.Value, Off: one.Value == ""})
+				if one.Value != "" || w.env.Get(one.Name) != "" {
+					all = append(all, envfile.Setting{Name: one.Name, Value: one.Value}) // an empty value counts as none, and keeps no old secret
+				}
 			}
-			return w.env.Set(slices.DeleteFunc(all, func(one envfile.Setting) bool { return one.Off && w.env.Get(one.Name) == "" })...)
+			return w.env.Set(all...)
 		},
 		Pause: pause,
 		Say:   func(format string, args ...any) { fmt.Fprintln(s.Err, shell.Printable(fmt.Sprintf(format, args...))) },
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// explain adds to an error of Graph's which right is missing, and what to do without it.
-func (s *setupEntra) explain(err error) error {
-	refused, isGraph := errors.AsType[*graph.Error](err)
-	step, isStep := errors.AsType[*registrations.StepError](err)
-	switch {
-	case errors.Is(err, errNoAzureCLI):
-		return shell.Hint(err, "az login, or --bootstrap-client %s", graphTools)
-	case errors.Is(err, graph.ErrForbidden):
-		right := registrations.ManageApps
-		if isStep {
-			right = step.Step.Right
-		}
-		return shell.Hint(err, "%s; run it again as somebody who has them, and it goes on from here", right.Explain())
-	case isGraph && refused.Status == 401:
-		return shell.Hint(err, "the token is not one for Microsoft Graph, or has expired: sign in again")
-	}
-	return err
-}
-
-// confirm asks at the terminal, unless --yes was said.
-func (s *setupEntra) confirm(ctx context.Context, question string) error {
-	if s.yes {
-		return nil
-	}
-	return s.app.confirm(ctx, question)
-}
-
-// confirm asks; only "y" and "yes" are a yes. Where nobody can be asked, it is no.
-func (a *app) confirm(ctx context.Context, question string) error {
-	file, ok := a.In.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return shell.Usage(shell.Hint(errors.New("nobody can be asked: standard input is not a terminal"), "--yes does it without asking"))
-	}
-	fmt.Fprint(a.Err, question+" [y/N] ")
-	reply := make(chan string, 1)
-	go func() { // a read of a terminal cannot be ended: it is left behind when the command ends
-		const longest = 100
-		text, _ := bufio.NewReader(io.LimitReader(file, longest)).ReadString('\n')
-		reply <- strings.ToLower(strings.TrimSpace(text))
-	}()
-	select {
-	case text := <-reply:
-		if text == "y" || text == "yes" {
-			return nil
-		}
-		return errors.New("you declined; nothing was changed")
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

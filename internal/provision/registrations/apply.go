@@ -55,7 +55,7 @@ func Apply(ctx context.Context, do Doer, p *Plan, s *State) error {
 		return p.Blocked
 	}
 	ids := maps.Clone(s.IDs)
-	s.Complete = false
+	s.Applied = ""
 	if err := do.Save(s); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func Apply(ctx context.Context, do Doer, p *Plan, s *State) error {
 			return err
 		}
 	}
-	s.Complete = true
+	s.Applied = p.digest
 	return errors.Join(do.settings(p.Settings, ids), do.Save(s))
 }
 

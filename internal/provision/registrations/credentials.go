@@ -18,7 +18,7 @@ func (b *builder) credentials() {
 	switch {
 	case !b.d.Credential.Identity.IsZero():
 		b.federate()
-	case len(b.d.Credential.Certificate) == 0:
+	case len(b.d.Credential.Certificate) == 0 && !b.d.Credential.Elsewhere:
 		b.secret(API, "CLIENT_SECRET")
 	}
 	if !b.d.SkipAgent {
@@ -110,6 +110,9 @@ func (b *builder) settings() {
 		{"MCP_URL", b.d.MCPURL},
 	}
 	delete(b.s.IDs, idURI)
+	if b.d.Cloud.Name != "public" {
+		all = append(all, Setting{"AZURE_AUTHORITY_HOST", b.d.Cloud.Authority})
+	}
 	switch {
 	case !b.d.Credential.Identity.IsZero():
 		all = append(all, Setting{"MANAGED_IDENTITY_CLIENT_ID", b.d.Credential.Identity.String()}, Setting{"CLIENT_SECRET", ""})

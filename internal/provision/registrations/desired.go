@@ -11,6 +11,8 @@
 package registrations
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -68,6 +70,7 @@ type Credential struct {
 	Certificate []byte            // DER; the key stays where it is
 	Path        string            // of the file with certificate and key, for the settings
 	Identity    identity.ClientID // of a managed identity that is trusted in place of a secret; zero and no certificate: a secret
+	Elsewhere   bool              // it is made elsewhere, as for a workload of Kubernetes
 }
 
 // AgentPaths are the paths of the web agent that its registration names.
@@ -118,6 +121,12 @@ func checkURL(text string) error {
 		return fmt.Errorf("%q: Entra takes http for localhost alone", text)
 	}
 	return nil
+}
+
+// digest tells whether the same is to be as before: else a difference is not drift.
+func (d *Desired) digest() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %t %v %x %s", d.Name, d.MCPURL, d.WebURL, d.SkipAgent, d.PreAuthorize, d.Credential.Certificate, d.Credential.Identity))
+	return hex.EncodeToString(sum[:])
 }
 
 // appIDURI is the server's URL as an App ID URI, which must not end with a slash.

@@ -18,6 +18,8 @@ type Plan struct {
 	Steps    []Step
 	Settings []Setting // what the settings are to hold in the end
 	Blocked  error     // why it must not be done as it is
+
+	digest string // of what is to be
 }
 
 // Empty reports whether there is nothing to do.
@@ -34,7 +36,7 @@ const (
 	Modify Mark = "~"
 	Keep   Mark = "="
 	Warn   Mark = "!" // to be known, not to be done
-	Remove Mark = "-"
+	Drop   Mark = "-"
 )
 
 // Change is a row of a plan.
@@ -99,9 +101,10 @@ const objectSettings = "settings"
 // builder makes a plan.
 type builder struct {
 	Plan
-	d *Desired
-	p *Present
-	s *State
+	drift bool // the same was applied to its end before
+	d     *Desired
+	p     *Present
+	s     *State
 }
 
 // Make compares what there is to be with what there is. The state learns the deployment's id and those of what it found.
@@ -110,7 +113,8 @@ func Make(d *Desired, p *Present, s *State) (*Plan, error) {
 		return nil, err
 	}
 	s.begin(p.Tenant.ID)
-	b := &builder{Plan: Plan{Tenant: p.Tenant}, d: d, p: p, s: s}
+	digest := d.digest()
+	b := &builder{Plan: Plan{Tenant: p.Tenant, digest: digest}, drift: s.Applied == digest, d: d, p: p, s: s}
 	b.search()
 	for _, r := range d.roles() {
 		if err := b.application(r); err != nil {
@@ -203,7 +207,7 @@ func (b *builder) register(r Role, leaves []leaf, patch map[string]any) {
 
 func (b *builder) change(r Role, leaves []leaf, patch map[string]any) {
 	for _, l := range leaves {
-		b.row(Change{Mark: Modify, Object: b.object(r), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.s.Complete})
+		b.row(Change{Mark: Modify, Object: b.object(r), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift})
 	}
 	if len(leaves) == 0 {
 		return
@@ -240,7 +244,7 @@ func (b *builder) appIDURIs(have graph.Application) {
 	api, object := "api://"+b.ref(idApp(API)), b.object(API)
 	all := have.IdentifierURIs
 	b.s.IDs[idURI] = api
-	mark, drift := Modify, b.s.Complete
+	mark, drift := Modify, b.drift
 	if have.ID == "" {
 		mark, drift = Create, false
 	}
@@ -303,7 +307,7 @@ func (b *builder) trust() error {
 		mark = Create
 	}
 	for _, l := range leaves {
-		b.row(Change{Mark: mark, Object: b.object(API), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.s.Complete && mark == Modify})
+		b.row(Change{Mark: mark, Object: b.object(API), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift && mark == Modify})
 	}
 	b.step(Step{
 		Do: "pre-authorize the clients at the API", Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Body: patch, Fresh: true, Right: ManageApps,
@@ -330,7 +334,7 @@ func (b *builder) consent() {
 	})
 	switch {
 	case i < 0:
-		b.row(Change{Mark: Create, Object: object, Note: what, Drift: b.s.Complete})
+		b.row(Change{Mark: Create, Object: object, Note: what, Drift: b.drift})
 		step.Method, step.Path = http.MethodPost, "/oauth2PermissionGrants"
 		step.Body = map[string]any{"clientId": b.ref(idPrincipal(API)), "consentType": "AllPrincipals", "resourceId": b.ref(idSearchSP), "scope": userImpersonation}
 	case slices.Contains(strings.Fields(b.p.Grants[i].Scope), userImpersonation):
@@ -338,7 +342,7 @@ func (b *builder) consent() {
 		return
 	default:
 		old := strings.TrimSpace(b.p.Grants[i].Scope)
-		b.row(Change{Mark: Modify, Object: object, Old: old, New: "+ " + userImpersonation, Drift: b.s.Complete})
+		b.row(Change{Mark: Modify, Object: object, Old: old, New: "+ " + userImpersonation, Drift: b.drift})
 		step.Method, step.Path = http.MethodPatch, "/oauth2PermissionGrants/"+pathEscape(b.p.Grants[i].ID)
 		step.Body = map[string]any{"scope": strings.TrimSpace(old + " " + userImpersonation)}
 	}

@@ -31,6 +31,7 @@ type world struct {
 	*testing.T
 	entra   *entratest.Entra
 	graph   *graph.Client
+	token   identity.Secret // that graph sends
 	desired registrations.Desired
 	path    string // of the state file
 	env     map[string]string
@@ -64,6 +65,7 @@ func (w *world) as(person, scopes string) *graph.Client {
 	w.Helper()
 	now := time.Now().Unix()
 	token := w.entra.Sign(nil, map[string]any{"aud": entra.GraphAppID, "oid": person, "scp": scopes, "exp": now + 3600, "nbf": now - 60, "iat": now})
+	w.token = token
 	c, err := graph.New(graph.Config{
 		Endpoint: w.entra.URL, HTTPClient: w.entra.Client(), Token: func(context.Context) (identity.Secret, error) { return token, nil },
 	})

@@ -44,7 +44,7 @@ func writeObject(out *strings.Builder, object string, all []Change) {
 		if c.Mark == Modify && mark == Keep {
 			mark = Modify
 		}
-		if c.Mark == Remove || c.Mark == Warn && mark == Keep {
+		if c.Mark == Drop || c.Mark == Warn && mark == Keep {
 			mark = c.Mark
 		}
 	}
@@ -101,7 +101,7 @@ func (p *Plan) summary() string {
 	for object := range count[Create] {
 		delete(count[Modify], object)
 	}
-	return fmt.Sprintf("%d to create, %d to change, %d to take away; %d calls of Microsoft Graph", len(count[Create]), len(count[Modify]), len(count[Remove]), len(p.Steps))
+	return fmt.Sprintf("%d to create, %d to change, %d to take away; %d calls of Microsoft Graph", len(count[Create]), len(count[Modify]), len(count[Drop]), len(p.Steps))
 }
 
 // Call is a step as JSON shows it.

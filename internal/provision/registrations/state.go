@@ -25,7 +25,7 @@ type State struct {
 	Deployment string            `json:"deployment"` // a GUID in the tag of every application: whose they are
 	IDs        map[string]string `json:"ids"`        // "api_app": client id; "api_object", "api_sp": object ids; "api_secret_key", …
 	Refused    []string          `json:"refusedUris,omitempty"`
-	Complete   bool              `json:"complete,omitempty"` // a plan was done to its end: what differs since is drift
+	Applied    string            `json:"applied,omitempty"` // the digest of what was applied to its end: what differs since is drift
 }
 
 const stateVersion = 1

@@ -144,7 +144,7 @@ func optional(have *graph.OptionalClaims, access []graph.OptionalClaim, id []str
 // foreign tells of what others added to an application and what opens it wider than planned: it is left alone.
 func (b *builder) foreign(r Role, have graph.Application) {
 	warn := func(format string, args ...any) {
-		b.row(Change{Mark: Warn, Object: b.object(r), Note: fmt.Sprintf(format, args...) + ": not of this plan, left alone", Drift: b.s.Complete})
+		b.row(Change{Mark: Warn, Object: b.object(r), Note: fmt.Sprintf(format, args...) + ": not of this plan, left alone", Drift: b.drift})
 	}
 	want := b.want(r, graph.Application{})
 	for platform, pair := range map[string][2]*graph.RedirectSettings{"web": {have.Web, want.Web}, "publicClient": {have.PublicClient, want.PublicClient}, "spa": {have.SPA, want.SPA}} {
