@@ -29,10 +29,15 @@ type administrator struct {
 const graphTools = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
 
 func (ad *administrator) flags(cmd *cobra.Command) {
+	ad.signInFlags(cmd)
+	cmd.Flags().StringVar(&ad.tokenFile, "token-file", "", "use the access token in this `FILE`, - for standard input")
+}
+
+// signInFlags are those of commands to which a token file is something else.
+func (ad *administrator) signInFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&ad.bootstrap, "bootstrap-client", "", "sign in with this public client, by its client `ID`, instead of the Azure CLI's sign-in; "+graphTools+" is Microsoft Graph Command Line Tools, which every tenant has")
 	cmd.Flags().BoolVar(&ad.device, "device-code", false, "with --bootstrap-client: sign in with a code on another device")
 	cmd.Flags().BoolVar(&ad.browser, "browser", false, "with --bootstrap-client: sign in with the browser on this machine")
-	cmd.Flags().StringVar(&ad.tokenFile, "token-file", "", "use the access token in this `FILE`, - for standard input")
 }
 
 // graph returns a client of the tenant's Microsoft Graph. The token is the administrator's and stays in memory; it goes to

@@ -4,14 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/cli/client"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/doctor"
@@ -22,16 +19,20 @@ import (
 type doctorFlags struct {
 	asJSON, list         bool
 	tokenFile, errorFile string
-	session              *client.Session
+	account              string
+	people               *client.People
+	admin                administrator
+	anyAuthority         bool
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	var f doctorFlags
+	f := doctorFlags{people: client.NewPeople(a.Shell)}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the whole set-up and name the cause of what does not work, or explain one token or one error",
-		Long: `Check the set-up that the settings describe, from the settings themselves to the network, Entra and its keys. Nothing is
-changed anywhere. One line a check: ok, warn, fail or skipped, what was seen, and below it the cause and the fix. What
+		Long: `Check the set-up that the settings describe: the settings themselves, network and clock, Entra and its keys, the app
+registrations, the credentials, the MCP server, the way of a call with the token of who is signed in here, the search
+service and the index. Nothing is changed anywhere. One line a check: ok, warn, fail or skipped, what was seen, and below it the cause and the fix. What
 depends on a check that failed is skipped and names it, so that one mistake is told once. Exit code 1 when a check fails.
 
 --token-file says who a token speaks for, for which API, and every reason for which this set-up would refuse it; the token
@@ -58,7 +59,10 @@ an HTTP answer, a line of a log. Both take - for standard input.`,
 	flags.BoolVar(&f.list, "list", false, "print the ids of all checks and what they check")
 	flags.StringVar(&f.tokenFile, "token-file", "", "explain the access token in this `FILE` instead; - for standard input")
 	flags.StringVar(&f.errorFile, "error-file", "", "explain the error in this `FILE` instead, offline; - for standard input")
-	f.session = client.NewSession(a.Shell, cmd)
+	flags.StringVar(&f.account, "account", "", "with whose sign-in to try, by `NAME` or object id, where several people are signed in here")
+	flags.BoolVar(&f.anyAuthority, "dangerously-authority", false, "trust an AZURE_AUTHORITY_HOST that is none of Microsoft's")
+	f.people.Flags(cmd)
+	f.admin.signInFlags(cmd)
 	return cmd
 }
 
@@ -145,6 +149,9 @@ func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
 	if err != nil {
 		return err
 	}
+	if err = a.doctorAdministrator(cmd.Context(), f, &cfg); err != nil {
+		return err
+	}
 	var lines func(exam.Result)
 	if !f.asJSON {
 		lines = func(r exam.Result) {
@@ -168,33 +175,4 @@ func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
 		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks failed", failed, len(report.Results)))
 	}
 	return nil
-}
-
-// doctorConfig takes the settings as they are: what is wrong with them is for the checks to say.
-func (a *app) doctorConfig(f doctorFlags) (doctor.Config, error) {
-	settings, err := a.Settings(false)
-	if err != nil {
-		return doctor.Config{}, err
-	}
-	settings.Override("MCP_URL", f.session.Server())
-	trust := shell.Trust{Any: f.session.AnyAuthority()}
-	cfg := doctor.Config{
-		Setting: settings.Get, File: a.EnvFile(), Now: a.Now,
-		Cloud: func() (entra.Cloud, error) { return settings.Cloud(trust) },
-	}
-	if here := filepath.Join(a.Dir, ".env"); cfg.File == "" {
-		if _, err = os.Stat(here); err == nil {
-			cfg.Unread = ".env"
-		}
-	}
-	if cfg.HTTPClient, err = settings.HTTPClient(); err != nil {
-		cfg.HTTPClient = &http.Client{} // settings.ca says why
-	}
-	cfg.EntraClient = cfg.HTTPClient
-	if cloud, bad := settings.Cloud(trust); bad == nil {
-		if entraClient, failed := settings.EntraClient(cloud); failed == nil {
-			cfg.EntraClient = entraClient
-		}
-	}
-	return cfg, nil
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
+	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/search"
 )
 
 // Config is what the doctor looks at, and with what. Functions that are nil are things that nobody can do here: the
@@ -44,8 +46,9 @@ type Config struct {
 	Person func(ctx context.Context) (identity.Token, error)
 	// Exchange exchanges a caller's token on behalf of her.
 	Exchange func(ctx context.Context, c *identity.Caller, s entra.Scope) (identity.Token, error)
-	// SearchCredential is the server's identity towards the search service, where no key is set.
+	// SearchCredential is the server's identity towards the search service, where no key is set; SearchAs says whose it is.
 	SearchCredential func() (azcore.TokenCredential, error)
+	SearchAs         string
 	// Redis asks the shared token cache of REDIS_URL for a sign of life.
 	Redis func(ctx context.Context) error
 }
@@ -63,10 +66,28 @@ type state struct {
 	appIDURI string            // settings.app-id-uri
 	mcp      *url.URL          // settings.mcp-url
 	webURL   *url.URL          // settings.web-url
-	search   string            // settings.search-endpoint
+	service  string            // settings.search-endpoint
 	index    string            // settings.index
 	metadata *answer           // network.authority
 	keys     keySet            // authority.keys
+	graph    *graph.Client     // graph.rights
+
+	apiApp          *graph.Application      // registration.api
+	apiPrincipal    *graph.ServicePrincipal // registration.api-principal
+	searchPrincipal *graph.ServicePrincipal // registration.search-principal
+	webApp          *registered             // registration.web-client
+	agentApp        *registered             // registration.agent
+
+	resource    *protectedResource // server.metadata
+	token       identity.Token     // person.token: for the MCP server
+	caller      *identity.Caller   // person.accepted
+	searchToken identity.Token     // exchange.search
+
+	searched    search.Index       // search.access: as the server
+	public      *search.Result     // search.access: the answer without a person
+	publicErr   error              // search.access: what was said instead
+	publicCount int64              // search.public
+	definition  *search.Definition // search.definition
 }
 
 // check is one of the doctor's.
@@ -74,7 +95,10 @@ type check = exam.Check[*state]
 
 // checks returns all of them, in the order in which a call passes what they look at.
 func checks() []check {
-	return slices.Concat(settingsChecks(), networkChecks(), authorityChecks())
+	return slices.Concat(
+		settingsChecks(), networkChecks(), authorityChecks(), rightsChecks(), registrationChecks(), clientChecks(), credentialChecks(),
+		serverChecks(), personChecks(), searchChecks(), cacheChecks(),
+	)
 }
 
 // Listed is a check as the documentation lists it.

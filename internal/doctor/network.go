@@ -162,10 +162,10 @@ func networkGraph(ctx context.Context, s *state) exam.Finding {
 }
 
 func networkSearch(ctx context.Context, s *state) exam.Finding {
-	if _, err := s.get(ctx, s.HTTPClient, s.search+"/"); err != nil {
-		return s.unreachable(s.HTTPClient, s.search, err, "AZURE_SEARCH_ENDPOINT")
+	if _, err := s.get(ctx, s.HTTPClient, s.service+"/"); err != nil {
+		return s.unreachable(s.HTTPClient, s.service, err, "AZURE_SEARCH_ENDPOINT")
 	}
-	return s.reached(s.HTTPClient, s.search)
+	return s.reached(s.HTTPClient, s.service)
 }
 
 func networkServer(ctx context.Context, s *state) exam.Finding {

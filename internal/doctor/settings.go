@@ -180,6 +180,16 @@ func credentials() []string {
 	return []string{"CLIENT_SECRET", "CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE", "MANAGED_IDENTITY_CLIENT_ID"}
 }
 
+// credential is the setting that the server goes by.
+func (s *state) credential() string {
+	for _, name := range credentials() {
+		if s.Setting(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 func settingsCredential(_ context.Context, s *state) exam.Finding {
 	var set []string
 	for _, name := range credentials() {
@@ -348,8 +358,8 @@ func settingsSearch(_ context.Context, s *state) exam.Finding {
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return exam.Failed(value, "The service's URL has no path and no query; the index has a setting of its own, AZURE_SEARCH_INDEX.", fix)
 	}
-	s.search = "https://" + u.Host
-	return exam.Good("%s", s.search)
+	s.service = "https://" + u.Host
+	return exam.Good("%s", s.service)
 }
 
 // indexName is what an index may be called.
@@ -505,4 +515,11 @@ func clipped(text string) string {
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return clipped(line)
+}
+
+func plural[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

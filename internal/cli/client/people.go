@@ -34,6 +34,9 @@ func (p *People) Flags(cmd *cobra.Command) {
 	flags.StringVar(&p.o.passphraseFile, "cache-passphrase-file", "", "read the passphrase of the token cache from this `FILE` (CACHE_PASSPHRASE_FILE)")
 }
 
+// Server returns the server that a flag named, or "".
+func (p *People) Server() string { return p.o.server }
+
 // open reads the settings and opens the cache.
 func (p *People) open() error {
 	if p.opened != nil {

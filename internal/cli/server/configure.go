@@ -145,8 +145,8 @@ func (r registration) machine() (azcore.TokenCredential, error) {
 	})
 }
 
-// sharedCache connects the cache of REDIS_URL, sealed by CACHE_SECRET; nil without one.
-func sharedCache(settings *shell.Settings, logger *slog.Logger) (*rediscache.Cache, error) {
+// SharedCache connects the cache of REDIS_URL, sealed by CACHE_SECRET; nil without one.
+func SharedCache(settings *shell.Settings, logger *slog.Logger) (*rediscache.Cache, error) {
 	address := settings.Get("REDIS_URL")
 	if address == "" {
 		return nil, nil

@@ -89,7 +89,7 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 		defer audit.Close()
 		config.Audit = slog.New(slog.NewJSONHandler(audit, nil))
 	}
-	shared, err := sharedCache(settings, logger)
+	shared, err := SharedCache(settings, logger)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/doctor/exam"
+	"github.com/onbehalf/onbehalf/internal/doctor/explain"
+	"github.com/onbehalf/onbehalf/signin"
+)
+
+// personChecks take the way of a call with the real token of the person who is signed in here.
+func personChecks() []check {
+	return []check{
+		{ID: "person.token", Title: "somebody is signed in here for the MCP server", Needs: []string{"settings.mcp-url", "settings.web-client"}, Run: personToken},
+		{
+			ID: "person.accepted", Title: "the person's token is one that the server accepts", Needs: []string{"person.token", "authority.keys", "settings.app-id-uri"},
+			Unless: []string{"registration.api", "registration.version", "network.clock"}, Run: personAccepted,
+		},
+		{ID: "server.accepts", Title: "the server, as it runs, accepts the person's token", Needs: []string{"person.accepted", "server.metadata"}, Unless: []string{"server.authority", "server.scopes", "server.challenge"}, Run: serverAccepts},
+		{
+			ID: "exchange.search", Title: "Entra exchanges the person's token for one of Azure AI Search", Needs: []string{"person.accepted"},
+			Unless: []string{"credential.api", "settings.credential", "settings.secret", "settings.certificate", "registration.api", "registration.api-principal", "registration.credential", "registration.search-principal", "registration.search-permission", "registration.search-consent"},
+			Run:    exchangeSearch,
+		},
+	}
+}
+
+func personToken(ctx context.Context, s *state) exam.Finding {
+	const fix = "onbehalf login"
+	if s.Person == nil {
+		return exam.Skip("nobody is signed in", fix)
+	}
+	token, err := s.Person(ctx)
+	var needed *signin.Needed
+	var ambiguous *signin.Ambiguous
+	switch {
+	case err == nil:
+		s.token = token
+		return exam.Good("%s", token.Object)
+	case errors.As(err, &ambiguous):
+		return exam.Skip(firstLine(err), "onbehalf doctor --account NAME")
+	case errors.As(err, &needed) && needed.Cause == nil:
+		return exam.Skip("nobody is signed in for "+s.mcp.String(), fix)
+	}
+	return exam.Skip(firstLine(err), fix)
+}
+
+func personAccepted(_ context.Context, s *state) exam.Finding {
+	got, err := explain.ReadToken(s.token.Value.Reveal(), s.tokenSetup(nil))
+	if err != nil {
+		return exam.Failed(firstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
+	}
+	if len(got.Refused) > 0 {
+		first := got.Refused[0]
+		return exam.Failed(first.Claim+": "+first.Seen, first.Cause, first.Fix)
+	}
+	caller, err := callerOf(s.token)
+	if err != nil {
+		return exam.Failed(firstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
+	}
+	caller.Expires = got.Expires
+	s.caller = caller
+	return exam.Good("%s", got.Who)
+}
+
+// callerOf makes the Caller of a token that was found to be good, for the exchange.
+func callerOf(token identity.Token) (*identity.Caller, error) {
+	parts := strings.Split(token.Value.Reveal(), ".")
+	if len(parts) != 3 {
+		return nil, errors.New("no JWT")
+	}
+	plain, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return nil, errors.New("no JWT")
+	}
+	var claims struct {
+		Tenant   identity.TenantID `json:"tid"`
+		Object   identity.ObjectID `json:"oid"`
+		Client   identity.ClientID `json:"azp"`
+		Issuer   string            `json:"iss"`
+		Audience string            `json:"aud"`
+		Scope    string            `json:"scp"`
+	}
+	if err := json.Unmarshal(plain, &claims); err != nil {
+		return nil, errors.New("no claims of a person")
+	}
+	return &identity.Caller{
+		Tenant: claims.Tenant, Object: claims.Object, Client: claims.Client, Issuer: claims.Issuer, Audience: claims.Audience,
+		Scopes: strings.Fields(claims.Scope), Assertion: token.Value, Digest: sha256.Sum256([]byte(token.Value.Reveal())),
+	}, nil
+}
+
+func exchangeSearch(ctx context.Context, s *state) exam.Finding {
+	if s.Exchange == nil {
+		return exam.Skip("not tried", "")
+	}
+	token, err := s.Exchange(ctx, s.caller, s.cloud.SearchScope())
+	var e *entra.Error
+	switch {
+	case errors.As(err, &e):
+		found := refused(e)
+		if e.Advice().Kind == entra.InteractionRequired {
+			found.Fix += " A client that handles claims challenges does it at the call: onbehalf call get_documents."
+		}
+		return found
+	case err != nil:
+		return exam.Failed(firstLine(err), "The exchange did not come about.", "Run it again with --log-level debug.")
+	case token.Object != s.caller.Object:
+		return exam.Failed(token.Object.String(), "The token that came back is another person's.", "Report this: it must never happen.")
+	}
+	s.searchToken = token
+	return exam.Good("for %s, good until %s", token.Audience, token.Expires.UTC().Format("15:04Z"))
+}
