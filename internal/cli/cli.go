@@ -27,6 +27,7 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
 		a.localCommand(),
 		a.setupCommand(),
 		a.indexCommand(),
+		a.verifyACLCommand(),
 		a.conformCommand(),
 		a.doctorCommand(),
 		a.versionCommand(),

@@ -88,6 +88,9 @@ func (d *delegate) myGraph(ctx context.Context, caller *identity.Caller) (*graph
 // identity, and as each person who has signed in. Without a delegate, this machine's identity alone.
 func (o *operator) directory(ctx context.Context, d *delegate) *directory.Directory {
 	machine := directory.Source{Name: "this machine's Entra identity", Open: func(context.Context) (*graph.Client, error) {
+		if err := sameHouse(o.cloud); err != nil {
+			return nil, err
+		}
 		credential, err1 := o.identity(o.cloud.Graph, "graph.microsoft.com", "graph.microsoft.us", "microsoftgraph.chinacloudapi.cn")
 		client, err2 := o.settings.EntraClient(o.cloud)
 		if err := errors.Join(err1, err2); err != nil {
@@ -95,13 +98,16 @@ func (o *operator) directory(ctx context.Context, d *delegate) *directory.Direct
 		}
 		return graph.New(graph.Config{Endpoint: o.cloud.Graph, HTTPClient: client, Token: graphToken(credential, o.cloud)})
 	}}
+	sources := []directory.Source{machine}
+	if o.admin.bootstrap != "" || o.admin.tokenFile != "" {
+		sources = []directory.Source{{Name: "the administrator", Open: func(context.Context) (*graph.Client, error) { return o.adminGraph() }}}
+	}
 	if d == nil {
-		return directory.New(machine)
+		return directory.New(sources...)
 	}
-	sources := []directory.Source{
+	sources = append([]directory.Source{
 		{Name: "the API's own registration", Open: func(context.Context) (*graph.Client, error) { return o.appGraph(d) }},
-		machine,
-	}
+	}, sources...)
 	accounts, err := o.people.SignedIn(ctx)
 	if err != nil {
 		o.logger.DebugContext(ctx, "the sign-ins of this machine cannot be read")
@@ -120,6 +126,23 @@ func (o *operator) directory(ctx context.Context, d *delegate) *directory.Direct
 		}})
 	}
 	return directory.New(sources...)
+}
+
+// adminGraph is Graph as an administrator who signs in for this command alone.
+func (o *operator) adminGraph() (*graph.Client, error) {
+	if err := sameHouse(o.cloud); err != nil {
+		return nil, err
+	}
+	entraClient, err := o.settings.EntraClient(o.cloud)
+	if err != nil {
+		return nil, err
+	}
+	token, err := o.app.administratorToken(o.admin, o.settings, o.cloud, o.cloud.GraphResource, entraClient,
+		o.cloud.GraphScope("User.Read.All"), o.cloud.GraphScope("GroupMember.Read.All"))
+	if err != nil {
+		return nil, err
+	}
+	return graph.New(graph.Config{Endpoint: o.cloud.Graph, HTTPClient: entraClient, Token: token})
 }
 
 // appGraph is Graph as the API itself, which most tenants do not let read the directory.

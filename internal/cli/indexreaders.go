@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 
@@ -60,7 +61,7 @@ func (p *push) remark(ctx context.Context) {
 	}
 	if unasked != nil {
 		p.warn("whether the groups exist was not checked: " + directory.ErrUnasked.Error())
-		p.o.logger.DebugContext(ctx, names.Refused()) //nolint:sloglint // reasons of several sources in one text
+		p.o.logger.DebugContext(ctx, "the groups were not checked", slog.String("refused", names.Refused()))
 	} else if len(p.survey.Groups) > maxGroupsChecked {
 		p.warn(fmt.Sprintf("only the first %d of %d groups were looked up", maxGroupsChecked, len(p.survey.Groups)))
 	}

@@ -30,6 +30,7 @@ type operator struct {
 	settings *shell.Settings
 	logger   *slog.Logger
 	people   *client.People
+	admin    administrator // for Graph, where this command signs one in
 	cloud    entra.Cloud
 	index    string
 

@@ -54,12 +54,13 @@ const clockAhead = "ONBEHALF_TEST_AHEAD"
 //	background NAME WORD CMD…  starts a command and waits until it has printed WORD; its output is in NAME.out and NAME.err
 //	interrupt NAME             sends it Ctrl-C; fails unless it ends within two seconds
 //	as PERSON CMD…             runs a command in PERSON's home, on PERSON's terminal: device codes that it shows are approved
-//	                           as that person at the local Entra. Its output is in as.out and as.err, for grep
+//	                           as that person at the local Entra. Its output is in as.out and as.err, for grep, its exit code
+//	                           in as.code. "as PERSON@OTHER" does it in OTHER's home
 //	together PERSON PERSON CMD… runs a command twice at once in the first person's home, one on each person's terminal
 //	freeport NAME              sets NAME to a port that nothing listens at
 //	exits CODE CMD…            runs a command that must end with this exit code
 //	graphtoken FILE OID SCOPES writes an access token for Microsoft Graph of the person with this object id
-//	post URL BODY              sends JSON to a control API of the stand-ins, such as $SEARCH/_local/faults
+//	send METHOD URL BODY [HEADER…] sends JSON, such as to $SEARCH/_local/faults; a header is written "name: value"
 //
 // "env ONBEHALF_TEST_AHEAD=1h" sets the clock of the commands that start after it.
 //
@@ -72,12 +73,7 @@ func TestScripts(t *testing.T) {
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"stack": stack, "background": background, "interrupt": interrupt, "as": as, "together": together, "exits": exits, "graphtoken": graphToken,
-		"post": func(ts *testscript.TestScript, _ bool, args []string) {
-			if len(args) != 2 {
-				ts.Fatalf("usage: post URL BODY")
-			}
-			post(ts, args[0], args[1])
-		},
+		"send": send,
 		"freeport": func(ts *testscript.TestScript, _ bool, args []string) {
 			_, port, err := net.SplitHostPort(freeAddr(ts))
 			ts.Check(err)
@@ -228,6 +224,7 @@ func stack(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ENTRA", strings.TrimSuffix(setting(settings, "AZURE_AUTHORITY_HOST"), "/"))
 	ts.Setenv("SEARCH", setting(settings, "AZURE_SEARCH_ENDPOINT"))
 	ts.Setenv("CA", setting(settings, "ONBEHALF_CA_FILE"))
+	ts.Setenv("ADMIN_KEY", setting(settings, "SEARCH_ADMIN_KEY"))
 	launch(ts, "serve", "serving", []string{"onbehalf", "serve", "--env", file, "--addr", addr, "--admin-addr", ""})
 }
 
@@ -254,11 +251,20 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: as PERSON CMD…")
 	}
-	stdout, stderr, err := perform(ts, args[0], args[0], args[1:])
-	ts.Logf("[stdout of %s]\n%s[stderr of %s]\n%s", args[0], stdout, args[0], stderr)
+	person, home, elsewhere := strings.Cut(args[0], "@")
+	if !elsewhere {
+		home = person
+	}
+	stdout, stderr, err := perform(ts, person, home, args[1:])
+	ts.Logf("[stdout of %s]\n%s[stderr of %s]\n%s", person, stdout, person, stderr)
+	code := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	}
 	ts.Check(os.WriteFile(ts.MkAbs("as.out"), stdout, 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("as.err"), stderr, 0o600))
-	expect(ts, neg, args[0], err)
+	ts.Check(os.WriteFile(ts.MkAbs("as.code"), []byte(strconv.Itoa(code)+"\n"), 0o600))
+	expect(ts, neg, person, err)
 }
 
 // expect fails the script unless a person's command ended as the script says.
@@ -340,21 +346,49 @@ func approve(ts *testscript.TestScript, shown io.Reader, person string) {
 }
 
 func post(ts *testscript.TestScript, address, body string) []byte {
-	pem, err := os.ReadFile(ts.Getenv("CA"))
+	_, answer, err := request(ts, http.MethodPost, address, body)
 	if err != nil {
 		return nil
+	}
+	return answer
+}
+
+// send fails the script unless the answer is 2xx.
+func send(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: send METHOD URL BODY [HEADER…]")
+	}
+	status, answer, err := request(ts, args[0], args[1], args[2], args[3:]...)
+	ts.Check(err)
+	if status > 299 {
+		ts.Fatalf("%s %s: HTTP %d: %s", args[0], args[1], status, answer)
+	}
+}
+
+func request(ts *testscript.TestScript, method, address, body string, headers ...string) (status int, answer []byte, err error) {
+	pem, err := os.ReadFile(ts.Getenv("CA"))
+	if err != nil {
+		return 0, nil, err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}, Timeout: startTimeout}
-	resp, err := client.Post(address, "application/json", strings.NewReader(body))
+	req, err := http.NewRequest(method, address, strings.NewReader(body))
 	if err != nil {
-		return nil
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	ts.Check(err)
-	return answer
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
 }
 
 // graphToken asks the local Entra's control API to sign a token.

@@ -162,6 +162,31 @@ func (d *Directory) Groups(ctx context.Context, person identity.ObjectID) ([]str
 	return groups, nil
 }
 
+// maxListed bounds a list of people or groups.
+const maxListed = 20_000
+
+// People lists everybody in the directory.
+func (d *Directory) People(ctx context.Context) ([]graph.User, error) {
+	people, err := ask(ctx, d, "list people", func(c *graph.Client) ([]graph.User, error) {
+		return graph.List[graph.User](ctx, c, "/users", url.Values{"$select": {"id,displayName,userPrincipalName"}, "$top": {"999"}}, maxListed)
+	})
+	for _, person := range people {
+		d.remember(person.ID, Entry{person.UserPrincipalName, true})
+	}
+	return people, err
+}
+
+// AllGroups lists the groups of the directory.
+func (d *Directory) AllGroups(ctx context.Context) ([]graph.Group, error) {
+	groups, err := ask(ctx, d, "group", func(c *graph.Client) ([]graph.Group, error) {
+		return graph.List[graph.Group](ctx, c, "/groups", url.Values{"$select": {"id,displayName"}, "$top": {"999"}}, maxListed)
+	})
+	for _, group := range groups {
+		d.remember(group.ID, Entry{group.DisplayName, true})
+	}
+	return groups, err
+}
+
 // NameOfPerson and NameOfGroup say what an object id stands for. Where Graph may not be asked, or has no such object, the
 // entry is not known.
 func (d *Directory) NameOfPerson(ctx context.Context, id string) Entry {
@@ -191,12 +216,16 @@ func (d *Directory) name(id string, find func() (string, error)) Entry {
 	}
 	name, err := find()
 	entry = Entry{Name: name, Known: err == nil && name != ""}
+	d.remember(id, entry)
+	return entry
+}
+
+func (d *Directory) remember(id string, entry Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.names) < maxNames {
 		d.names[id] = entry
 	}
-	return entry
 }
 
 // Refused lists by which ways Graph was asked in vain, and why, for a message.

@@ -1,5 +1,5 @@
 // Package elevated hands out the [search.User] that sees every document, whatever the ACLs say. It is for set-up and
-// proof (internal/provision); what serves people never imports it.
+// proof (internal/provision/acl); what serves people never imports it.
 package elevated
 
 import (
