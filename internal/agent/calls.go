@@ -413,3 +413,31 @@ func linksAsked(err error) *mcp.CallToolResult {
 	}
 	return result
 }
+
+// Repeat makes a call that succeeded once more, as the person who wants to see it now: for what was not kept, since rights
+// change. It returns the call with what came back; of its sources those that are still there, under their numbers. A
+// call whose tool has another definition now is not made. Nothing asks: that the person wants it is for the caller to know.
+func (a *Agent) Repeat(ctx context.Context, p Person, call Call) (Call, error) {
+	if err := p.check(); err != nil {
+		return call, err
+	}
+	if call.State != Succeeded || call.Tool == "" {
+		return call, ErrNotWaiting
+	}
+	pool, done := a.linksFor(&p)
+	defer done()
+	before := call.Sources
+	call = call.clone()
+	call.State = Approved
+	scratch := &Conversation{Messages: []Message{{Role: Assistant, Calls: []Call{call}}}}
+	t := &turn{Agent: a, person: &p, conv: scratch, emit: func(Event) {}, links: pool, tools: a.list(ctx, pool, &p)}
+	t.run(ctx, t.last())
+	call = t.last().Calls[0]
+	if call.State == Asking {
+		call.State, call.Error = CallFailed, "The tool says something else of itself today: ask again."
+	}
+	call.Sources = slices.DeleteFunc(call.Sources, func(s Source) bool {
+		return !slices.ContainsFunc(before, func(old Source) bool { return old.N == s.N && old.key() == s.key() })
+	})
+	return call, context.Cause(ctx)
+}

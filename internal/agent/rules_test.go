@@ -310,3 +310,33 @@ func TestServersGetNothingElse(t *testing.T) {
 		})
 	}
 }
+
+// Fetching again shows of what was found before what is there today, and nothing more.
+func TestRepeat(t *testing.T) {
+	document := func(id string) map[string]any { return map[string]any{"id": id, "name": "D" + id, "content": "x"} }
+	today := []map[string]any{document("1"), document("2")}
+	docs := serve(t, map[string]handler{"get": func(context.Context, *mcp.CallToolRequest, wordsIn) (*mcp.CallToolResult, any, error) {
+		return nil, map[string]any{"documents": today}, nil
+	}})
+	s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"x"}`)))
+	s.ask("?")
+	thin := *s.find("get")
+	thin.Result = nil
+	thin.Sources = []agent.Source{{N: 1, ID: "1"}, {N: 2, ID: "2"}}
+	today = []map[string]any{document("9"), document("2")}
+	again, err := s.agent.Repeat(t.Context(), s.person, thin)
+	if err != nil || again.State != agent.Succeeded || len(again.Sources) != 1 || again.Sources[0].N != 2 || again.Sources[0].Title != "D2" {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if got := docs.called(); fmt.Sprint(got) != "[get x get x]" || len(thin.Sources) != 2 {
+		t.Errorf("called %q", got)
+	}
+	thin.Definition = strings.Repeat("0", 64)
+	if again, err = s.agent.Repeat(t.Context(), s.person, thin); err != nil || again.State != agent.CallFailed || len(docs.called()) != 2 {
+		t.Errorf("with another definition: %+v, %v", again, err)
+	}
+	thin.State = agent.Declined
+	if _, err = s.agent.Repeat(t.Context(), s.person, thin); !errors.Is(err, agent.ErrNotWaiting) || len(docs.called()) != 2 {
+		t.Errorf("one that the person did not allow: %v", err)
+	}
+}

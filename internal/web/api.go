@@ -81,6 +81,9 @@ func (a *App) apiRoutes(mux *http.ServeMux) {
 		t.stop("", nil)
 		return nil
 	})))
+	mux.HandleFunc("POST "+one+"/messages/{message}/sources", a.api(a.limitAsking(a.with(func(_ http.ResponseWriter, v *visit, t *talk) error {
+		return t.refetch(v.Context(), v.session, v.PathValue("message"))
+	}))))
 	mux.HandleFunc("POST "+one+"/calls/{call}", a.api(a.with(a.decideCall)))
 	mux.HandleFunc("GET /api/chain/{chain}", a.api(a.showChain))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {

@@ -28,6 +28,7 @@ func (a *App) formRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /c/{id}/delete", a.page(a.form(func(v *visit) (string, error) {
 		return "/", a.desk.remove(v.owner(), v.PathValue("id"))
 	})))
+	mux.HandleFunc("POST /c/{id}/sources", a.page(a.refetchPage))
 	mux.HandleFunc("POST /forget", a.page(a.form(func(v *visit) (string, error) { return "/me", a.desk.removeAll(v.owner()) })))
 }
 

@@ -44,6 +44,9 @@ func thinOut(c *agent.Conversation) (thin []string) {
 			call := &m.Calls[j]
 			read = read || call.Result != nil || len(call.Sources) > 0
 			call.Result = nil
+			if call.Error != "" && call.Attempts > 0 { // the server may have had its word in it
+				call.Error = "It failed; why is not kept."
+			}
 			for k := range call.Sources {
 				call.Sources[k] = agent.Source{N: call.Sources[k].N, ID: call.Sources[k].ID}
 			}

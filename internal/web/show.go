@@ -25,7 +25,7 @@ func (a *App) show(item history.Item, c *agent.Conversation, thin map[string]boo
 }
 
 // notKept is what stands in place of an answer of which only the sources' ids were kept.
-const notKept = "The text of this answer is not kept, nor are its sources beyond their ids. Ask again to see what you may see today."
+const notKept = "The text of this answer is not kept, nor are its sources beyond their ids."
 
 func (a *App) showMessage(conversation string, m *agent.Message, thin bool) Message {
 	out := Message{
@@ -74,6 +74,7 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 	if c.State == agent.Refused && c.Refusal != nil {
 		out.Refusal = showRefusal(conversation, c)
 	}
+	out.Thin = thinCall(c)
 	out.Line = lineOf(&out)
 	return out
 }
@@ -140,15 +141,17 @@ func (c *Conversation) finishTurns() {
 	var (
 		sources []Source
 		turn    string // id of the question
+		thin    bool   // of sources of the turn only the ids were kept
 	)
 	for i := range c.Messages {
 		m := &c.Messages[i]
-		m.Last, m.Sources = false, []Source{}
+		m.Last, m.Sources, m.Refetch = false, []Source{}, false
 		if m.Role == string(agent.User) {
-			sources, turn = nil, m.ID
+			sources, turn, thin = nil, m.ID, false
 			continue
 		}
 		for j := range m.Calls {
+			thin = thin || m.Calls[j].Thin
 			for _, s := range m.Calls[j].Sources {
 				if !slices.ContainsFunc(sources, func(known Source) bool { return known.N == s.N }) {
 					s.Anchor = fmt.Sprintf("s-%s-%d", turn, s.N)
@@ -158,7 +161,7 @@ func (c *Conversation) finishTurns() {
 		}
 		m.HTML = cite(m.HTML, sources)
 		if i+1 == len(c.Messages) || c.Messages[i+1].Role == string(agent.User) {
-			m.Last = true
+			m.Last, m.Refetch = true, thin
 			m.Sources = append(m.Sources, sources...)
 			slices.SortFunc(m.Sources, func(a, b Source) int { return a.N - b.N })
 		}

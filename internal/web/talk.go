@@ -26,6 +26,7 @@ type talk struct {
 	item     history.Item
 	conv     *agent.Conversation    // while a turn runs it belongs to the agent
 	thin     map[string]bool        // messages whose text was not kept
+	fetched  map[string]*agent.Call // by id: what was not kept, fetched again to be shown
 	shown    *Conversation          // while a turn runs
 	run      *run                   // nil: none runs
 	later    []move                 // what the person decided while a turn ran
@@ -78,7 +79,7 @@ func (t *talk) viewLocked() Conversation {
 	if t.shown != nil {
 		return t.shown.clone()
 	}
-	return t.desk.app.show(t.item, t.conv, t.thin)
+	return t.desk.app.show(t.item, t.withFetched(), t.thin)
 }
 
 func (t *talk) snapshotEvent(v *viewer) (event, error) {
@@ -280,7 +281,7 @@ func (t *talk) start(s *session) error {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(context.Background()) // it outlives the request that began it
-	shown := a.show(t.item, t.conv, t.thin)
+	shown := a.show(t.item, t.withFetched(), t.thin)
 	shown.State = string(agent.PhaseRunning)
 	t.shown, t.run = &shown, &run{cancel: cancel, lineage: s.lineage, saver: newSaver(t)}
 	t.refusals = map[string]*agent.Call{}

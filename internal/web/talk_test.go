@@ -364,6 +364,61 @@ func TestIDsOnly(t *testing.T) {
 			t.Errorf("%q is kept: %s", word, body)
 		}
 	}
+	kept := w.answer(w.get(c))
+	if kept.Text != "" || kept.Sources[0].Extract != "" || !kept.Refetch {
+		t.Fatalf("when it is opened again: %+v", kept)
+	}
+	watch := w.watch(c) // as a page does
+	defer watch.Close()
+	if status, text := w.api(http.MethodPost, "/api/conversations/"+c+"/messages/"+kept.ID+"/sources", ""); status != http.StatusAccepted {
+		t.Fatalf("HTTP %d %s", status, text)
+	}
+	if again := w.answer(w.get(c)); again.Sources[0].Extract != m.Sources[0].Extract || again.Refetch || again.Text != "" {
+		t.Errorf("fetched again: %+v", again)
+	}
+	if _, body, err = store.Load(alice, c); err != nil || bytes.Contains(body, []byte(m.Sources[0].Extract[:20])) {
+		t.Errorf("what was fetched is kept: %v: %s", err, body)
+	}
+}
+
+// What a person may not see any more does not come back, and who has no scripts gets it as a page.
+func TestRightsChangeUntilSourcesAreFetchedAgain(t *testing.T) {
+	s := start(t, options{change: func(cfg *web.Config) { cfg.IDsOnly = true }})
+	w := s.window(t, "alice")
+	w.signIn()
+	c := w.newConversation()
+	w.ask(c, "*")
+	m := w.answer(w.settled(c))
+	i := slices.IndexFunc(m.Sources, func(one web.Source) bool { return one.Title == "Roadmap" })
+	if i < 0 {
+		t.Fatalf("got %+v", m)
+	}
+	s.write(t, []sample.Document{{ID: m.Sources[i].ID, Name: "Roadmap", Content: "not for alice", Group: []string{sample.Nobody}}})
+	form := url.Values{"csrf": {csrf(t, w.open("/c/"+c))}}
+	page := w.post("/c/"+c+"/sources?message="+m.ID, form)
+	if !strings.Contains(page.Body, "Welcome to Contoso") || !strings.Contains(page.Body, "You may not see this document today") || strings.Contains(page.Body, "not for alice") {
+		t.Errorf("HTTP %d\n%s", page.Status, page.Body)
+	}
+	if page = w.post("/c/"+c+"/sources?message="+m.ID, url.Values{"csrf": {"forged"}}); page.Status != http.StatusForbidden {
+		t.Errorf("without the token: HTTP %d", page.Status)
+	}
+	bob := s.window(t, "bob")
+	bob.signIn()
+	if page = bob.post("/c/"+c+"/sources?message="+m.ID, url.Values{"csrf": {csrf(t, bob.open("/"))}}); page.Status != http.StatusNotFound {
+		t.Errorf("another person's: HTTP %d", page.Status)
+	}
+}
+
+// watch holds a conversation's stream of events open.
+func (w *window) watch(conversation string) io.Closer {
+	w.t.Helper()
+	client := *w.Client()
+	client.Timeout = 0
+	response, err := client.Get(w.site.URL + "/api/conversations/" + conversation + "/events")
+	if err != nil {
+		w.fail("%v", err)
+	}
+	return response.Body
 }
 
 func TestStopAndDelete(t *testing.T) {

@@ -84,6 +84,7 @@ type Message struct {
 	Notes   []string      `json:"notes"`   // sentences that the person should know
 	Last    bool          `json:"last"`    // of its turn: the turn's sources, copy and retry stand below it
 	Sources []Source      `json:"sources"` // of all calls of the turn, at its last message
+	Refetch bool          `json:"refetch"` // of sources of the turn only ids were kept: they can be fetched again
 }
 
 // Call is a call of a tool.
@@ -103,6 +104,7 @@ type Call struct {
 	Sources   []Source `json:"sources"`
 	Refusal   Refusal  `json:"refusal,omitzero"`
 	Error     string   `json:"error"` // state failed: in words
+	Thin      bool     `json:"thin"`  // of what it returned only the documents' ids were kept
 }
 
 // Source is a document that a call brought.

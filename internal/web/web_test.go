@@ -81,8 +81,14 @@ func (s *site) fill(tb testing.TB, more []sample.Document) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	s.write(tb, append(documents, more...))
+}
+
+// write puts documents into the index.
+func (s *site) write(tb testing.TB, documents []sample.Document) {
+	tb.Helper()
 	var actions []search.Action
-	for action, err := range sample.Stream(append(documents, more...)) {
+	for action, err := range sample.Stream(documents) {
 		if err != nil {
 			tb.Fatal(err)
 		}

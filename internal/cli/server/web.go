@@ -67,7 +67,7 @@ Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise i
 	cmd.Flags().StringArrayVar(&flags.servers, "server", nil, "another MCP server, as `NAME=URL[,group=GROUP][,api=APP-ID-URI]`: servers of one group may follow one another unasked; api names an API that is the server's beside its own URL")
 	cmd.Flags().StringArrayVar(&flags.unasked, "unasked", nil, "let this `SERVER.TOOL[=HASH]` run without asking the person, such as docs.get_documents; HASH pins its definition")
 	cmd.Flags().StringVar(&flags.model, "model", "", "let this `MODEL` of the endpoint in the settings answer in place of OPENAI_MODEL or AZURE_OPENAI_DEPLOYMENT; builtin for the stand-in")
-	cmd.Flags().StringVar(&flags.history, "history", "full", "what is kept of conversations: full, or ids-only, which keeps nothing of documents but their ids")
+	cmd.Flags().StringVar(&flags.history, "history", "full", "what is kept of conversations: full, or ids-only, which keeps nothing of documents but their ids, and fetches sources again when their person wants to see them")
 	cmd.Flags().StringVar(&flags.historyFile, "history-file", "", "keep conversations in this `FILE`, encrypted with HISTORY_KEY; default "+DefaultHistoryFile+" here when HISTORY_KEY is set")
 	cmd.Flags().IntVar(&flags.historyDays, "history-days", 30, "forget conversations that were not changed for so many days; 0 for never")
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside WEB_URL's, as load balancers send it")
