@@ -76,10 +76,11 @@ func (b *Browser) Send(request *http.Request) (*Page, error) {
 		if err != nil {
 			return nil, err
 		}
-		if page.URL.Host != b.host {
-			return page, nil
+		request, err = refreshed(page)
+		if err == nil && request == nil && page.URL.Host == b.host {
+			request, err = b.answer(page)
 		}
-		if request, err = b.answer(page); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		if request == nil {
@@ -170,6 +171,32 @@ func (b *Browser) choice(name, yes, no string) string {
 		return no
 	}
 	return yes
+}
+
+// refreshed returns where a page sends every browser by itself, or nil.
+//
+// https://html.spec.whatwg.org/multipage/semantics.html#attr-meta-http-equiv-refresh
+func refreshed(page *Page) (*http.Request, error) {
+	root, err := html.Parse(strings.NewReader(page.Body))
+	if err != nil {
+		return nil, fmt.Errorf("browser: %w", err)
+	}
+	for node := range root.Descendants() {
+		if node.Type != html.ElementNode || node.Data != "meta" || !strings.EqualFold(attribute(node, "http-equiv"), "refresh") {
+			continue
+		}
+		address, ok := strings.CutPrefix(attribute(node, "content"), "0;url=")
+		target, err := page.URL.Parse(address)
+		if !ok || err != nil {
+			continue
+		}
+		request, err := http.NewRequest(http.MethodGet, target.String(), nil) //nolint:noctx // the client has a timeout
+		if err != nil {
+			return nil, fmt.Errorf("browser: %w", err)
+		}
+		return request, nil
+	}
+	return nil, nil
 }
 
 // form is what a page lets a person send.

@@ -54,12 +54,11 @@ func (a *App) recover(next http.Handler) http.Handler {
 	})
 }
 
-// headers are those of every answer. Scripts, styles and images come from here alone and from files; forms also lead to
-// the authority, since a browser holds the redirects of a form against form-action, too.
+// headers are those of every answer. Scripts, styles and images come from here alone and from files; forms lead here alone.
 func (a *App) headers(next http.Handler) http.Handler {
 	policy := strings.Join([]string{
 		"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
-		"form-action 'self' " + strings.TrimSuffix(a.cfg.Authority, "/"), "base-uri 'none'", "frame-ancestors 'none'",
+		"form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
 	}, "; ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -105,8 +105,20 @@ func (a *App) sendToSignIn(w http.ResponseWriter, v *visit, start signin.Start, 
 	if !a.entrance.keep(&kept) {
 		return errTooMany
 	}
-	redirect(w, begun.URL)
-	return nil
+	return a.away(w, "Signing you in", begun.URL)
+}
+
+// away sends the browser to Entra by a page of ours. A browser holds each redirect that follows a form against the page's
+// form-action, and Entra sends on to a company's own identity provider, whose name nobody here knows: a redirect would end
+// there.
+//
+// https://www.w3.org/TR/CSP3/#directive-form-action
+func (a *App) away(w http.ResponseWriter, title, address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	return a.pages.show(w, http.StatusOK, "away", AwayPage{Title: title, Address: address, Host: u.Host})
 }
 
 // signInForCall is the button of a refusal that a sign-in mends: it demands what the refusal wants, which is kept here,
@@ -309,8 +321,7 @@ func (a *App) signOut(w http.ResponseWriter, v *visit) error {
 	a.leave(v.session)
 	a.sessions.forget(w)
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-	redirect(w, a.cfg.SignIn.SignOutURL(v.session.person, a.cfg.URL.JoinPath(SignedOutPath)))
-	return nil
+	return a.away(w, "Signing you out", a.cfg.SignIn.SignOutURL(v.session.person, a.cfg.URL.JoinPath(SignedOutPath)))
 }
 
 // signedOut is where Entra sends the browser after it.

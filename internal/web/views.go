@@ -168,6 +168,13 @@ type Claim struct {
 	Code               bool // an id
 }
 
+// AwayPage is shown for the moment until the browser is at Entra.
+type AwayPage struct {
+	Title   string
+	Address string
+	Host    string // of the address
+}
+
 // ProblemPage is any error that is a page.
 type ProblemPage struct {
 	Page
