@@ -54,7 +54,8 @@ func (a *app) doctorConfig(f doctorFlags) (doctor.Config, error) {
 		AppToken: p.appToken, Exchange: p.exchange,
 		Person:           func(ctx context.Context) (identity.Token, error) { return person(ctx, f) },
 		SearchCredential: p.searchCredential, SearchAs: "the API's own registration",
-		Redis: p.redis,
+		PermissionFields: server.PermissionFields(),
+		Redis:            p.redis,
 	}
 	if settings.Get("CLIENT_SECRET") == "" {
 		cfg.SearchAs = "this machine's identity, which is the server's where that runs here"

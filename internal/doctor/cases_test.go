@@ -267,6 +267,7 @@ func brokenSearch(c *clinic) []brokenCase {
 		{id: "search.acl-types", want: exam.Fail, says: "oid is Edm.String", desc: "a permission field of another type", tamper: rewrite("/indexes('"+c.settings["AZURE_SEARCH_INDEX"]+"')", `"Collection(Edm.String)"`, `"Edm.String"`)},
 		{id: "search.acl-searchable", want: exam.Warn, says: "oid", desc: "searchable permissions", breaks: acl(func(f *search.Field) { f.Searchable = new(true) })},
 		{id: "search.acl-retrievable", want: exam.Warn, says: "oid, group", desc: "retrievable permissions", breaks: acl(func(f *search.Field) { f.Retrievable = new(true) })},
+		{id: "search.acl-names", want: exam.Warn, says: "oid", desc: "a permission field of another name", config: func(cfg *doctor.Config) { cfg.PermissionFields = []string{"UserIds", "group"} }},
 		{id: "search.person", want: exam.Warn, says: entraserver.Carol, desc: "a person whom no document names", config: func(cfg *doctor.Config) {
 			cfg.Person = func(context.Context) (identity.Token, error) { return c.person("carol"), nil }
 		}},

@@ -81,7 +81,7 @@ func registrationRedirect(_ context.Context, s *state) exam.Finding {
 			return exam.Good("%s", uri)
 		}
 	}
-	return exam.Failed("http://localhost is not among "+clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", azUpdate(s.web, "--public-client-redirect-uris http://localhost")+", or "+portalClient+" > Authentication > Mobile and desktop applications")
+	return exam.Failed("http://localhost is not among "+clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", azUpdate(s.web, "--public-client-redirect-uris "+strings.Join(append(slices.Clone(uris), "http://localhost"), " "))+", or "+portalClient+" > Authentication > Mobile and desktop applications")
 }
 
 func registrationWebPermission(_ context.Context, s *state) exam.Finding {
@@ -119,7 +119,8 @@ func registrationKnownClient(_ context.Context, s *state) exam.Finding {
 	if slices.ContainsFunc(s.apiApp.API.KnownClientApplications, func(id string) bool { return strings.EqualFold(id, s.web.String()) }) {
 		return exam.Good("known")
 	}
-	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", azUpdate(s.api, `--set api.knownClientApplications='["`+s.web.String()+`"]'`))
+	known := append(slices.Clone(s.apiApp.API.KnownClientApplications), s.web.String())
+	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", azUpdate(s.api, `--set api.knownClientApplications='["`+strings.Join(known, `","`)+`"]'`)+", or "+portalApp+" > Manifest")
 }
 
 func registrationAgent(ctx context.Context, s *state) (found exam.Finding) {

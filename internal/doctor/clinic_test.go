@@ -187,17 +187,10 @@ func (c *clinic) config(settings map[string]string) doctor.Config {
 		GraphToken: func(context.Context) (identity.Secret, error) { return c.tokens["admin"], nil }, GraphAs: "adele",
 		Person: func(context.Context) (identity.Token, error) { return c.person("alice"), nil },
 		Exchange: func(ctx context.Context, caller *identity.Caller, scope entra.Scope) (identity.Token, error) {
-			cloud, err1 := c.cloud(settings)
-			tenant, err2 := identity.ParseTenantID(settings["TENANT_ID"])
-			api, err3 := identity.ParseClientID(settings["API_CLIENT_ID"])
-			client, err4 := obo.New(obo.Config{Cloud: cloud, Tenant: tenant, Client: api, HTTPClient: c.client, Credential: obo.Secret(identity.NewSecret(settings["CLIENT_SECRET"]))})
-			if err := errors.Join(err1, err2, err3, err4); err != nil {
-				return identity.Token{}, err
-			}
-			defer client.Close()
-			return client.Exchange(ctx, caller, scope, "")
+			return c.exchange(ctx, settings, obo.Secret(identity.NewSecret(settings["CLIENT_SECRET"])), caller, scope)
 		},
-		SearchAs: "the API's own registration",
+		PermissionFields: []string{"oid", "group"},
+		SearchAs:         "the API's own registration",
 		SearchCredential: func() (azcore.TokenCredential, error) {
 			return azidentity.NewClientSecretCredential(settings["TENANT_ID"], settings["API_CLIENT_ID"], settings["CLIENT_SECRET"], &azidentity.ClientSecretCredentialOptions{
 				ClientOptions:            azcore.ClientOptions{Transport: c.client, Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: settings["AZURE_AUTHORITY_HOST"]}},
@@ -222,9 +215,9 @@ func (c *clinic) mend() {
 
 // examine runs the doctor with changed settings.
 func (c *clinic) examine(changed map[string]string, configure func(*doctor.Config)) *exam.Report {
-	settings := maps.Clone(c.settings)
-	maps.Copy(settings, changed)
-	cfg := c.config(settings)
+	all := maps.Clone(c.settings)
+	maps.Copy(all, changed)
+	cfg := c.config(all)
 	if configure != nil {
 		configure(&cfg)
 	}

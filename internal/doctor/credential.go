@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ func registrationCredential(ctx context.Context, s *state) exam.Finding {
 	case "CLIENT_SECRET":
 		return secretRegistered(s, s.apiApp, s.Setting("CLIENT_SECRET"), portalApp)
 	case "CLIENT_CERTIFICATE_PATH":
-		return certificateRegistered(s)
+		return certificateRegistered(ctx, s)
 	}
 	return federationRegistered(ctx, s)
 }
@@ -46,7 +47,7 @@ func secretRegistered(s *state, app *graph.Application, secret, place string) ex
 }
 
 // certificateRegistered compares the certificate with those that were uploaded. Its own end was looked at before.
-func certificateRegistered(s *state) exam.Finding {
+func certificateRegistered(ctx context.Context, s *state) exam.Finding {
 	text, err := readSmall(s.Setting("CLIENT_CERTIFICATE_PATH"))
 	if err != nil {
 		return exam.Skip(err.Error(), "")
@@ -58,12 +59,17 @@ func certificateRegistered(s *state) exam.Finding {
 	der := pair.Certificate[0]
 	digest := sha1.Sum(der) //nolint:gosec // a name, no proof
 	names := []string{base64.StdEncoding.EncodeToString(digest[:]), strings.ToUpper(hex.EncodeToString(digest[:]))}
-	for _, k := range s.apiApp.KeyCredentials {
+	// Graph shows the certificates themselves only when it is asked for them by name.
+	app, err := graph.Get[graph.Application](ctx, s.graph, "/applications/"+s.apiApp.ID, url.Values{"$select": {"id,keyCredentials"}})
+	if err != nil {
+		return graphTrouble(err)
+	}
+	for _, k := range app.KeyCredentials {
 		if bytes.Equal(k.Key, der) || slices.Contains(names, k.CustomKeyIdentifier) {
 			return exam.Good("%s", names[1])
 		}
 	}
-	return exam.Failed(names[1]+" is none of "+strconv.Itoa(len(s.apiApp.KeyCredentials)), "The certificate was not uploaded to this registration (AADSTS700027).", "az ad app credential reset --id "+s.api.String()+" --append --cert @cert.pem, or "+portalApp+" > Certificates & secrets > Certificates > Upload")
+	return exam.Failed(names[1]+" is none of "+strconv.Itoa(len(app.KeyCredentials)), "The certificate was not uploaded to this registration (AADSTS700027).", "az ad app credential reset --id "+s.api.String()+" --append --cert @cert.pem, or "+portalApp+" > Certificates & secrets > Certificates > Upload")
 }
 
 // federationRegistered looks for the trust in another issuer's tokens. Issuer, subject and audience are compared letter

@@ -49,6 +49,8 @@ type Config struct {
 	// SearchCredential is the server's identity towards the search service, where no key is set; SearchAs says whose it is.
 	SearchCredential func() (azcore.TokenCredential, error)
 	SearchAs         string
+	// PermissionFields are the fields of an index by which the server lets nobody filter.
+	PermissionFields []string
 	// Redis asks the shared token cache of REDIS_URL for a sign of life.
 	Redis func(ctx context.Context) error
 }
@@ -116,7 +118,8 @@ func List() []Listed {
 	return list
 }
 
-// Run runs all checks. Observe, which may be nil, is told of each result as soon as all before it are known.
+// Run runs all checks. Observe, which may be nil, is told of each result as soon as all before it are known,
+// until ctx ends.
 func Run(ctx context.Context, cfg Config, observe func(exam.Result)) *exam.Report {
 	if cfg.LooksFor <= 0 {
 		cfg.LooksFor = 30 * 24 * time.Hour

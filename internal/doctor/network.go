@@ -97,7 +97,7 @@ func networkChecks() []check {
 	return []check{
 		{ID: "network.authority", Title: "Entra answers, and TLS to it is trusted", Needs: []string{"settings.authority", "settings.tenant"}, Unless: []string{"settings.ca"}, Run: networkAuthority},
 		{ID: "network.clock", Title: "this machine's clock agrees with Entra's", Needs: []string{"network.authority"}, Run: networkClock},
-		{ID: "network.graph", Title: "Microsoft Graph answers", Needs: []string{"settings.graph"}, Unless: []string{"settings.ca"}, Run: networkGraph},
+		{ID: "network.graph", Title: "Microsoft Graph answers", Needs: []string{"settings.graph"}, Unless: []string{"settings.ca", "network.authority"}, Run: networkGraph},
 		{ID: "network.search", Title: "the search service answers", Needs: []string{"settings.search-endpoint"}, Unless: []string{"settings.ca"}, Run: networkSearch},
 		{ID: "network.server", Title: "the MCP server answers", Needs: []string{"settings.mcp-url"}, Unless: []string{"settings.ca"}, Run: networkServer},
 	}

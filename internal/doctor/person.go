@@ -106,8 +106,11 @@ func exchangeSearch(ctx context.Context, s *state) exam.Finding {
 	switch {
 	case errors.As(err, &e):
 		found := refused(e)
-		if e.Advice().Kind == entra.InteractionRequired {
+		switch e.Advice().Kind { //nolint:exhaustive // the others say it themselves
+		case entra.InteractionRequired:
 			found.Fix += " A client that handles claims challenges does it at the call: onbehalf call get_documents."
+		case entra.ConsentRequired:
+			found.Fix += " For everybody: az ad app permission admin-consent --id " + s.api.String()
 		}
 		return found
 	case err != nil:

@@ -39,6 +39,7 @@ func searchChecks() []check {
 		{ID: "search.acl-types", Title: "these fields have the types that permissions need", Needs: []string{"search.acl-fields"}, Run: searchTypes},
 		{ID: "search.acl-searchable", Title: "nobody finds documents by who may read them", Needs: []string{"search.acl-fields"}, Run: searchSearchable},
 		{ID: "search.acl-retrievable", Title: "answers do not say who else may read", Needs: []string{"search.acl-fields"}, Run: searchRetrievable},
+		{ID: "search.acl-names", Title: "the server lets nobody filter by these fields", Needs: []string{"search.acl-fields"}, Run: searchNames},
 		{ID: "search.person", Title: "a query with the person's token is answered with what she may see", Needs: []string{"search.public", "exchange.search"}, Unless: []string{"search.permissions", "search.acl-fields"}, Run: searchPerson},
 	}
 }
@@ -269,6 +270,13 @@ func searchRetrievable(_ context.Context, s *state) exam.Finding {
 		return exam.Warned(names+": retrievable", "Each answer tells its reader, and the model, who else may read the document.", "Set retrievable to false for these fields; that needs no rebuild")
 	}
 	return exam.Good("not retrievable")
+}
+
+func searchNames(_ context.Context, s *state) exam.Finding {
+	if names := s.fieldsWith(func(f search.Field) bool { return !slices.Contains(s.PermissionFields, f.Name) }); names != "" {
+		return exam.Warned(names+": not known to the server", "The server refuses filters by "+strings.Join(s.PermissionFields, ", ")+" alone: it cannot read the definition with a query key. By others a caller finds out, question by question, who may read what she sees.", "Name the fields so, as onbehalf setup index apply does")
+	}
+	return exam.Good("known to the server")
 }
 
 func searchPerson(ctx context.Context, s *state) exam.Finding {

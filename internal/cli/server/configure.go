@@ -93,11 +93,11 @@ func (r registration) credential() (obo.Credential, error) {
 	}
 }
 
-// permissionFields are the names of the fields that say who may read a document: those of our set-up, and those of
+// PermissionFields are the names of the fields that say who may read a document: those of our set-up, and those of
 // Microsoft's documentation. A query key cannot read an index's definition, which tells.
 //
 // https://learn.microsoft.com/azure/search/search-index-access-control-lists-and-rbac-push-api
-func permissionFields() []string {
+func PermissionFields() []string {
 	return []string{"oid", "group", "UserIds", "GroupIds", "RbacScope"}
 }
 
@@ -107,7 +107,7 @@ func (r registration) search() (serve.Search, error) {
 		Endpoint:         r.settings.Get("AZURE_SEARCH_ENDPOINT"),
 		Index:            r.settings.Get("AZURE_SEARCH_INDEX"),
 		Key:              identity.NewSecret(r.settings.Get("AZURE_SEARCH_KEY")),
-		PermissionFields: permissionFields(),
+		PermissionFields: PermissionFields(),
 	}
 	if u, err := url.Parse(search.Endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
 		return search, shell.Usage(errors.New("AZURE_SEARCH_ENDPOINT: want https://NAME.search.windows.net"))

@@ -90,9 +90,10 @@ func (l Limits) filled() Limits {
 }
 
 // Run runs the checks and returns what came of them, in their order. Observe, which may be nil, is told of each result
-// in that order as soon as all before it are known. now is the clock of how long each took.
+// in that order as soon as all before it are known, until ctx ends. now is the clock of how long each took.
 func Run[S any](ctx context.Context, checks []Check[S], s S, limits Limits, now func() time.Time, observe func(Result)) *Report {
 	limits = limits.filled()
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, limits.All)
 	defer cancel()
 	r := &run[S]{state: s, limits: limits, now: now, results: make([]Result, len(checks)), index: map[string]int{}, turn: make(chan struct{}, limits.Together)}
@@ -109,7 +110,7 @@ func Run[S any](ctx context.Context, checks []Check[S], s S, limits Limits, now 
 	}
 	for i := range checks {
 		<-r.done[i]
-		if observe != nil {
+		if observe != nil && whole.Err() == nil { // of a run that was interrupted, the rest says nothing
 			observe(r.results[i])
 		}
 	}

@@ -3,6 +3,7 @@ package exam_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,4 +96,17 @@ func TestChecksRunTogetherWithinBounds(t *testing.T) {
 			t.Errorf("a run without an end: %s", report.Summary())
 		}
 	})
+}
+
+// Of a run that is interrupted, nothing more is said: a check that was broken off found nothing.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var seen []string
+	exam.Run(ctx, []exam.Check[*patient]{
+		{ID: "a", Run: says(exam.Good(""))},
+		{ID: "b", Needs: []string{"a"}, Run: func(context.Context, *patient) exam.Finding { cancel(); return exam.Failed("broken off", "", "") }},
+	}, &patient{}, exam.Limits{}, time.Now, func(r exam.Result) { seen = append(seen, r.ID) })
+	if slices.Contains(seen, "b") {
+		t.Errorf("told of %q", seen)
+	}
 }
