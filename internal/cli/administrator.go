@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/client"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/envfile"
 	"github.com/onbehalf/onbehalf/internal/graph"
 )
 
@@ -27,6 +30,9 @@ type administrator struct {
 
 // graphTools is Microsoft Graph Command Line Tools, a public client of Microsoft that every tenant knows.
 const graphTools = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+
+// azureCLIClient is the public client of the Azure CLI, which may ask for tokens for Azure.
+const azureCLIClient = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
 func (ad *administrator) flags(cmd *cobra.Command) {
 	ad.signInFlags(cmd)
@@ -102,6 +108,9 @@ func (a *app) administratorToken(ad administrator, settings *shell.Settings, clo
 	if isMicrosoft != nil {
 		err = errors.New("nobody is signed in to set up: the Azure CLI signs in to Microsoft's clouds alone")
 	}
+	if resource != cloud.GraphResource {
+		return nil, shell.Usage(shell.Hint(err, "--bootstrap-client %s signs you in with the Azure CLI's own client", azureCLIClient))
+	}
 	return nil, shell.Usage(shell.Hint(err, "--bootstrap-client %s signs you in with Microsoft Graph Command Line Tools", graphTools))
 }
 
@@ -131,4 +140,17 @@ func (a *app) tokenFrom(path string) (func(context.Context) (identity.Secret, er
 		return nil, shell.Usage(errors.New("--token-file: want one access token"))
 	}
 	return func(context.Context) (identity.Secret, error) { return token, nil }, nil
+}
+
+// path is where a file of a set-up is.
+func (a *app) path(file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(a.Dir, file)
+}
+
+// settingsFile reads the file that a set-up writes settings to: the one that a flag names, else that of --env, else .env.
+func (a *app) settingsFile(flag string) (*envfile.File, error) {
+	return envfile.Read(a.path(cmp.Or(flag, a.EnvFile(), ".env")))
 }

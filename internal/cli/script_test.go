@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		code := cli.Main(ctx, sh, os.Args[1:])
 		stop()
 		os.Exit(code)
-	}, "mallory": mallory, "connectproxy": connectProxy})
+	}, "mallory": mallory, "connectproxy": connectProxy, "fakearm": fakeARM})
 }
 
 // clockAhead is the variable that says by how much a command's clock is ahead of the others': "1h", "-1h".

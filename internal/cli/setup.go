@@ -17,6 +17,7 @@ it, "destroy" takes away what apply made. They can be interrupted and run again.
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.setupEntraCommand())
+	cmd.AddCommand(a.setupSearchCommand())
 	cmd.AddCommand(a.setupIndexCommand())
 	return cmd
 }

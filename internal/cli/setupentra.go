@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -35,6 +34,7 @@ type setupEntra struct {
 	preauthorize            []string
 	secretDays              int
 	skipAgent, adopt, retry bool
+	readGroups              bool
 	asJSON, check, yes      bool
 	emit                    string // the tool of the script to print
 	offline                 bool
@@ -112,6 +112,7 @@ func (s *setupEntra) flags(cmd *cobra.Command) {
 	f.IntVar(&s.secretDays, "secret-days", 180, "how many days a new client secret lasts")
 	f.StringSliceVar(&s.preauthorize, "preauthorize", nil, "clients that need no consent beside our own: client ids, or "+strings.Join(known, ", "))
 	f.BoolVar(&s.skipAgent, "skip-agent", false, "without the web agent")
+	f.BoolVar(&s.readGroups, "read-groups", false, "let the API ask Microsoft Graph which groups a person is in: for people in more than 200 groups, and for \"index push --sample\"")
 	f.BoolVar(&s.adopt, "adopt", false, "take over applications that bear this deployment's tags and that the state file does not know")
 	f.BoolVar(&s.retry, "retry-refused", false, "try an App ID URI again that the tenant refused before")
 	cmd.MarkFlagsMutuallyExclusive("certificate", "managed-identity")
@@ -139,13 +140,6 @@ type site struct {
 	plan     *registrations.Plan
 }
 
-func (s *setupEntra) path(file string) string {
-	if filepath.IsAbs(file) {
-		return file
-	}
-	return filepath.Join(s.Dir, file)
-}
-
 // open reads settings and state, and signs in.
 func (s *setupEntra) open() (*site, error) {
 	w := &site{}
@@ -156,14 +150,7 @@ func (s *setupEntra) open() (*site, error) {
 	w.settings.Override("TENANT_ID", s.tenant)
 	w.settings.Override("MCP_URL", s.mcpURL)
 	w.settings.Override("WEB_URL", s.webURL)
-	target := s.writeEnv
-	if target == "" {
-		target = s.EnvFile()
-	}
-	if target == "" {
-		target = ".env"
-	}
-	if w.env, err = envfile.Read(s.path(target)); err != nil {
+	if w.env, err = s.settingsFile(s.writeEnv); err != nil {
 		return nil, err
 	}
 	if w.state, err = registrations.LoadState(s.path(s.state), s.name); err != nil {
@@ -180,7 +167,7 @@ func (s *setupEntra) open() (*site, error) {
 func (s *setupEntra) desire(w *site) (err error) {
 	w.desired = registrations.Desired{
 		Name: s.name, MCPURL: w.settings.Or("MCP_URL", server.DefaultURL), WebURL: w.settings.Or("WEB_URL", server.DefaultWebURL),
-		SkipAgent: s.skipAgent, SecretLife: time.Duration(s.secretDays) * 24 * time.Hour, Adopt: s.adopt, Retry: s.retry,
+		SkipAgent: s.skipAgent, ReadGroups: s.readGroups, SecretLife: time.Duration(s.secretDays) * 24 * time.Hour, Adopt: s.adopt, Retry: s.retry,
 		Paths: registrations.AgentPaths{Callback: web.CallbackPath, SignedOut: web.SignedOutPath, FrontChannel: web.FrontChannelPath},
 		Cloud: w.cloud, Now: s.Now(),
 		Env: func(name string) string {

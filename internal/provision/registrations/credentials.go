@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/changes"
 )
 
 // federatedName is the name of the federated credential that is made here.
@@ -36,10 +37,10 @@ func (b *builder) federate() {
 		return f.Issuer == issuer && f.Subject == b.p.Identity.ID && slices.Contains(f.Audiences, b.d.Cloud.FICAudience)
 	})
 	if there {
-		b.row(Change{Mark: Keep, Object: object})
+		b.row(changes.Change{Mark: changes.Keep, Object: object})
 		return
 	}
-	b.row(Change{Mark: Create, Object: object, Note: "trusts the managed identity " + b.p.Identity.DisplayName + " (" + b.p.Identity.ID + ")"})
+	b.row(changes.Change{Mark: changes.Create, Object: object, Note: "trusts the managed identity " + b.p.Identity.DisplayName + " (" + b.p.Identity.ID + ")"})
 	b.step(Step{
 		Do: "trust the managed identity", Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(API)) + "/federatedIdentityCredentials", Fresh: true, Right: ManageApps,
 		Body: map[string]any{
@@ -53,11 +54,11 @@ func (b *builder) secret(r Role, setting string) {
 	object := "client secret of the " + r.title()
 	why, lasting := b.whySecret(r, setting)
 	if why == "" {
-		b.row(Change{Mark: Keep, Object: object, Note: lasting})
+		b.row(changes.Change{Mark: changes.Keep, Object: object, Note: lasting})
 		return
 	}
 	end := b.d.Now.Add(b.d.SecretLife).UTC().Truncate(time.Second)
-	b.row(Change{Mark: Create, Object: object, Note: why + "; a new one until " + dateOf(end) + " goes to " + setting})
+	b.row(changes.Change{Mark: changes.Create, Object: object, Note: why + "; a new one until " + dateOf(end) + " goes to " + setting})
 	b.step(Step{
 		Do: "make a " + object, Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(r)) + "/addPassword", Fresh: true, Right: ManageApps,
 		Body: map[string]any{"passwordCredential": map[string]any{"displayName": "onbehalf", "endDateTime": end.Format(time.RFC3339)}},
@@ -135,7 +136,7 @@ func (b *builder) settings() {
 		}
 	}
 	if len(changed) > 0 {
-		b.row(Change{Mark: Modify, Object: objectSettings, New: strings.Join(changed, ", ")})
+		b.row(changes.Change{Mark: changes.Modify, Object: objectSettings, New: strings.Join(changed, ", ")})
 	}
 }
 

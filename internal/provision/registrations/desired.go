@@ -54,6 +54,7 @@ type Desired struct {
 	WebURL string // of the web agent, without a path
 
 	SkipAgent    bool
+	ReadGroups   bool // the API may ask Microsoft Graph which groups a person is in
 	Credential   Credential
 	SecretLife   time.Duration         // of new client secrets
 	PreAuthorize []identity.ClientID   // clients of others that need no consent for the API, such as VS Code
@@ -87,6 +88,16 @@ const execute = "execute"
 
 // userImpersonation is the delegated permission of Azure AI Search.
 const userImpersonation = "user_impersonation"
+
+// permission is a delegated permission of Microsoft Graph; its id is the same in every tenant.
+type permission struct{ name, id string }
+
+// groupPermissions are what asking for a person's groups takes.
+//
+// https://learn.microsoft.com/graph/permissions-reference
+func groupPermissions() []permission {
+	return []permission{{"User.Read", "e1fe6dd8-ba31-4d61-89e7-88639da4683d"}, {"GroupMember.Read.All", "bc024368-1153-4739-b217-4326f2e966d0"}}
+}
 
 // renewBefore is how long before its end a secret is replaced.
 const renewBefore = 30 * 24 * time.Hour
@@ -125,7 +136,7 @@ func checkURL(text string) error {
 
 // digest tells whether the same is to be as before: else a difference is not drift.
 func (d *Desired) digest() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %t %v %x %s", d.Name, d.MCPURL, d.WebURL, d.SkipAgent, d.PreAuthorize, d.Credential.Certificate, d.Credential.Identity))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %t %t %v %x %s", d.Name, d.MCPURL, d.WebURL, d.SkipAgent, d.ReadGroups, d.PreAuthorize, d.Credential.Certificate, d.Credential.Identity))
 	return hex.EncodeToString(sum[:])
 }
 

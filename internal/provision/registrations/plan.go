@@ -9,12 +9,13 @@ import (
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/changes"
 )
 
 // Plan is what has to be done: rows for people and calls of Microsoft Graph, the one as true as the other.
 type Plan struct {
 	Tenant   graph.Organization
-	Changes  []Change
+	Changes  []changes.Change
 	Steps    []Step
 	Settings []Setting // what the settings are to hold in the end
 	Blocked  error     // why it must not be done as it is
@@ -24,30 +25,7 @@ type Plan struct {
 
 // Empty reports whether there is nothing to do.
 func (p *Plan) Empty() bool {
-	return len(p.Steps) == 0 && !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Object == objectSettings })
-}
-
-// Mark says what a row is.
-type Mark string
-
-// The marks of rows.
-const (
-	Create Mark = "+"
-	Modify Mark = "~"
-	Keep   Mark = "="
-	Warn   Mark = "!" // to be known, not to be done
-	Drop   Mark = "-"
-)
-
-// Change is a row of a plan.
-type Change struct {
-	Mark     Mark   `json:"mark"`
-	Object   string `json:"object"`
-	Property string `json:"property,omitempty"`
-	Old      string `json:"old,omitempty"`
-	New      string `json:"new,omitempty"`
-	Note     string `json:"note,omitempty"`
-	Drift    bool   `json:"drift,omitempty"` // it was as planned once, and somebody changed it
+	return len(p.Steps) == 0 && !slices.ContainsFunc(p.Changes, func(c changes.Change) bool { return c.Object == objectSettings })
 }
 
 // Step is one call of Microsoft Graph. Path and Body hold references to ids that earlier steps learn; see ref.
@@ -125,14 +103,14 @@ func Make(d *Desired, p *Present, s *State) (*Plan, error) {
 		return nil, err
 	}
 	b.credentials()
-	b.consent()
+	b.consents()
 	b.settings()
 	b.strangers()
 	return &b.Plan, nil
 }
 
-func (b *builder) row(c Change) { b.Changes = append(b.Changes, c) }
-func (b *builder) step(s Step)  { b.Steps = append(b.Steps, s) }
+func (b *builder) row(c changes.Change) { b.Changes = append(b.Changes, c) }
+func (b *builder) step(s Step)          { b.Steps = append(b.Steps, s) }
 
 // object names an application in rows.
 func (b *builder) object(r Role) string {
@@ -149,7 +127,7 @@ func (b *builder) search() {
 		return
 	}
 	const object = "Azure AI Search"
-	b.row(Change{Mark: Create, Object: object, Note: "the tenant does not know the service yet: its service principal " + entra.SearchAppID})
+	b.row(changes.Change{Mark: changes.Create, Object: object, Note: "the tenant does not know the service yet: its service principal " + entra.SearchAppID})
 	b.step(Step{
 		Do: "make the service principal of Azure AI Search", Method: http.MethodPost, Path: "/servicePrincipals", Right: ManageApps,
 		Body: map[string]any{"appId": entra.SearchAppID},
@@ -169,7 +147,7 @@ func (b *builder) application(r Role) error {
 		have = *app
 	}
 	if slices.Contains(b.p.Gone, r) {
-		b.row(Change{Mark: Warn, Object: b.object(r), Note: "somebody deleted it: it will be registered anew, with another client id", Drift: true})
+		b.row(changes.Change{Mark: changes.Warn, Object: b.object(r), Note: "somebody deleted it: it will be registered anew, with another client id", Drift: true})
 	}
 	leaves, patch, err := compare(have, b.want(r, have))
 	if err != nil {
@@ -187,7 +165,7 @@ func (b *builder) application(r Role) error {
 	if have.ID != "" {
 		b.foreign(r, have)
 		if len(leaves) == 0 {
-			b.row(Change{Mark: Keep, Object: b.object(r)})
+			b.row(changes.Change{Mark: changes.Keep, Object: b.object(r)})
 		}
 	}
 	return nil
@@ -195,9 +173,9 @@ func (b *builder) application(r Role) error {
 
 func (b *builder) register(r Role, leaves []leaf, patch map[string]any) {
 	object := b.object(r)
-	b.row(Change{Mark: Create, Object: object})
+	b.row(changes.Change{Mark: changes.Create, Object: object})
 	for _, l := range leaves {
-		b.row(Change{Mark: Create, Object: object, Property: l.path, New: l.newText})
+		b.row(changes.Change{Mark: changes.Create, Object: object, Property: l.path, New: l.newText})
 	}
 	b.step(Step{
 		Do: "register the " + object, Method: http.MethodPost, Path: "/applications", Body: patch, Fresh: r != API || b.p.Search == nil, Right: ManageApps,
@@ -207,7 +185,7 @@ func (b *builder) register(r Role, leaves []leaf, patch map[string]any) {
 
 func (b *builder) change(r Role, leaves []leaf, patch map[string]any) {
 	for _, l := range leaves {
-		b.row(Change{Mark: Modify, Object: b.object(r), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift})
+		b.row(changes.Change{Mark: changes.Modify, Object: b.object(r), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift})
 	}
 	if len(leaves) == 0 {
 		return
@@ -223,11 +201,11 @@ func (b *builder) principal(r Role) {
 	sp := b.p.Principals[r]
 	if sp != nil {
 		if sp.AccountEnabled != nil && !*sp.AccountEnabled {
-			b.row(Change{Mark: Warn, Object: b.object(r), Note: "somebody disabled it (Enterprise applications > Properties > Enabled for users to sign in): nobody gets a token for it", Drift: true})
+			b.row(changes.Change{Mark: changes.Warn, Object: b.object(r), Note: "somebody disabled it (Enterprise applications > Properties > Enabled for users to sign in): nobody gets a token for it", Drift: true})
 		}
 		return
 	}
-	b.row(Change{Mark: Create, Object: b.object(r), Property: "service principal"})
+	b.row(changes.Change{Mark: changes.Create, Object: b.object(r), Property: "service principal"})
 	b.step(Step{
 		Do: "make the service principal of the " + b.object(r), Method: http.MethodPost, Path: "/servicePrincipals", Fresh: true, Right: ManageApps,
 		Body: map[string]any{"appId": b.ref(idApp(r))},
@@ -244,14 +222,14 @@ func (b *builder) appIDURIs(have graph.Application) {
 	api, object := "api://"+b.ref(idApp(API)), b.object(API)
 	all := have.IdentifierURIs
 	b.s.IDs[idURI] = api
-	mark, drift := Modify, b.drift
+	mark, drift := changes.Modify, b.drift
 	if have.ID == "" {
-		mark, drift = Create, false
+		mark, drift = changes.Create, false
 	}
 	step := Step{Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Fresh: true, Right: ManageApps}
 	if !slices.Contains(all, api) {
 		all = append(slices.Clone(all), api)
-		b.row(Change{Mark: mark, Object: object, Property: property, New: "+ " + show(api), Drift: drift})
+		b.row(changes.Change{Mark: mark, Object: object, Property: property, New: "+ " + show(api), Drift: drift})
 		step.Do, step.Body = "add the App ID URI api://CLIENT-ID", map[string]any{property: texts(all)}
 		b.step(step)
 	}
@@ -260,9 +238,9 @@ func (b *builder) appIDURIs(have graph.Application) {
 	case slices.Contains(all, own):
 		b.s.IDs[idURI] = own
 	case slices.Contains(b.s.Refused, own) && !b.d.Retry:
-		b.row(Change{Mark: Warn, Object: object, Property: property, Note: own + ": " + RefusedURI})
+		b.row(changes.Change{Mark: changes.Warn, Object: object, Property: property, Note: own + ": " + RefusedURI})
 	default:
-		b.row(Change{Mark: mark, Object: object, Property: property, New: "+ " + own, Note: "where the tenant's policy allows it", Drift: drift})
+		b.row(changes.Change{Mark: mark, Object: object, Property: property, New: "+ " + own, Note: "where the tenant's policy allows it", Drift: drift})
 		step.Do, step.URI, step.Body = "add the App ID URI "+own, own, map[string]any{property: texts(append([]string{own}, all...))}
 		b.step(step)
 		b.s.IDs[idURI] = ref(idURI)
@@ -302,12 +280,12 @@ func (b *builder) trust() error {
 	if err != nil || len(leaves) == 0 {
 		return err
 	}
-	mark := Modify
+	mark := changes.Modify
 	if have.ID == "" {
-		mark = Create
+		mark = changes.Create
 	}
 	for _, l := range leaves {
-		b.row(Change{Mark: mark, Object: b.object(API), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift && mark == Modify})
+		b.row(changes.Change{Mark: mark, Object: b.object(API), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift && mark == changes.Modify})
 	}
 	b.step(Step{
 		Do: "pre-authorize the clients at the API", Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Body: patch, Fresh: true, Right: ManageApps,
@@ -324,35 +302,54 @@ func preAuthorize(all []graph.PreAuthorizedApp, id, scope string) []graph.PreAut
 	return all
 }
 
-// consent lets the API search on behalf of everyone.
-func (b *builder) consent() {
-	const object = "consent: API to Azure AI Search"
-	const what = userImpersonation + ", for everyone"
-	step := Step{Do: "consent that the API searches on behalf of everyone", Right: GrantConsent, Fresh: true}
-	i := slices.IndexFunc(b.p.Grants, func(g graph.PermissionGrant) bool {
-		return b.p.Search != nil && g.ResourceID == b.p.Search.ID && g.ConsentType == "AllPrincipals"
-	})
-	switch {
-	case i < 0:
-		b.row(Change{Mark: Create, Object: object, Note: what, Drift: b.drift})
-		step.Method, step.Path = http.MethodPost, "/oauth2PermissionGrants"
-		step.Body = map[string]any{"clientId": b.ref(idPrincipal(API)), "consentType": "AllPrincipals", "resourceId": b.ref(idSearchSP), "scope": userImpersonation}
-	case slices.Contains(strings.Fields(b.p.Grants[i].Scope), userImpersonation):
-		b.row(Change{Mark: Keep, Object: object})
+// consents are what the API may do on behalf of everyone.
+func (b *builder) consents() {
+	b.consent("Azure AI Search", b.p.Search, idSearchSP, userImpersonation)
+	if !b.d.ReadGroups {
 		return
-	default:
-		old := strings.TrimSpace(b.p.Grants[i].Scope)
-		b.row(Change{Mark: Modify, Object: object, Old: old, New: "+ " + userImpersonation, Drift: b.drift})
-		step.Method, step.Path = http.MethodPatch, "/oauth2PermissionGrants/"+pathEscape(b.p.Grants[i].ID)
-		step.Body = map[string]any{"scope": strings.TrimSpace(old + " " + userImpersonation)}
 	}
+	if b.p.Graph == nil {
+		b.step(Step{
+			Do: "find Microsoft Graph", Method: http.MethodGet, Path: graph.ByAppID("servicePrincipals", entra.GraphAppID) + "?$select=id", Right: ManageApps,
+			Save: []Save{{As: idGraphSP, Member: "id"}},
+		})
+	}
+	var names []string
+	for _, p := range groupPermissions() {
+		names = append(names, p.name)
+	}
+	b.consent("Microsoft Graph", b.p.Graph, idGraphSP, names...)
+}
+
+func (b *builder) consent(resource string, sp *graph.ServicePrincipal, id string, scopes ...string) {
+	object, all := "consent: API to "+resource, strings.Join(scopes, " ")
+	step := Step{Do: "consent that the API uses " + resource + " on behalf of everyone", Right: GrantConsent, Fresh: true}
+	i := slices.IndexFunc(b.p.Grants, func(g graph.PermissionGrant) bool {
+		return sp != nil && g.ResourceID == sp.ID && g.ConsentType == "AllPrincipals"
+	})
+	if i < 0 {
+		b.row(changes.Change{Mark: changes.Create, Object: object, Note: all + ", for everyone", Drift: b.drift})
+		step.Method, step.Path = http.MethodPost, "/oauth2PermissionGrants"
+		step.Body = map[string]any{"clientId": b.ref(idPrincipal(API)), "consentType": "AllPrincipals", "resourceId": b.ref(id), "scope": all}
+		b.step(step)
+		return
+	}
+	old := strings.Fields(b.p.Grants[i].Scope)
+	fresh := union(old, scopes...)
+	if len(fresh) == len(old) {
+		b.row(changes.Change{Mark: changes.Keep, Object: object})
+		return
+	}
+	b.row(changes.Change{Mark: changes.Modify, Object: object, Old: strings.Join(old, " "), New: strings.Join(fresh, " "), Drift: b.drift})
+	step.Method, step.Path = http.MethodPatch, "/oauth2PermissionGrants/"+pathEscape(b.p.Grants[i].ID)
+	step.Body = map[string]any{"scope": strings.Join(fresh, " ")}
 	b.step(step)
 }
 
 // strangers are what a plan does not touch and people should know.
 func (b *builder) strangers() {
 	for _, app := range b.p.Strangers {
-		b.row(Change{Mark: Warn, Object: "application " + app.DisplayName, Note: app.AppID + " bears the tags of " + b.d.Name + ", and the state file does not know it"})
+		b.row(changes.Change{Mark: changes.Warn, Object: "application " + app.DisplayName, Note: app.AppID + " bears the tags of " + b.d.Name + ", and the state file does not know it"})
 		if r, ok := roleOf(app.Tags, b.d.roles()); ok && b.p.Apps[r] == nil {
 			b.Blocked = fmt.Errorf("the tenant has a %s of the deployment %q that the state file does not know", r.title(), b.d.Name)
 		}

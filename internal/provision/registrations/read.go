@@ -19,6 +19,7 @@ type Present struct {
 	Apps       map[Role]*graph.Application      // nil where there is none
 	Principals map[Role]*graph.ServicePrincipal // nil likewise
 	Search     *graph.ServicePrincipal
+	Graph      *graph.ServicePrincipal // of Microsoft Graph, where it is needed
 	Identity   *graph.ServicePrincipal // of the managed identity that is to be trusted
 	Federated  []graph.FederatedCredential
 	Grants     []graph.PermissionGrant // that the API has
@@ -191,6 +192,12 @@ func (p *Present) readPrincipals(ctx context.Context, c *graph.Client, d *Desire
 		if s.IDs[idSearchScope], err = scopeID(p.Search.OAuth2PermissionScopes, userImpersonation); err != nil {
 			return err
 		}
+	}
+	if d.ReadGroups {
+		if p.Graph, err = readPrincipal(ctx, c, entra.GraphAppID); err != nil {
+			return err
+		}
+		s.IDs[idGraphSP] = p.Graph.ID
 	}
 	if !d.Credential.Identity.IsZero() {
 		if p.Identity, err = readPrincipal(ctx, c, d.Credential.Identity.String()); errors.Is(err, graph.ErrNotFound) {

@@ -461,6 +461,22 @@ func TestSearchServiceUnknown(t *testing.T) {
 	w.done()
 }
 
+// Asking for people's groups takes permissions of Microsoft Graph; what others consented to beside is shown.
+func TestReadGroups(t *testing.T) {
+	w := newWorld(t)
+	w.apply()
+	w.desired.ReadGroups = true
+	if plan, _ := w.plan(); !strings.Contains(text(t, plan), "+ consent: API to Microsoft Graph: User.Read GroupMember.Read.All, for everyone") {
+		t.Error(text(t, plan))
+	}
+	w.apply()
+	w.done()
+	w.desired.ReadGroups = false
+	if plan, _ := w.plan(); !plan.Empty() || !strings.Contains(text(t, plan), "! consent to GroupMember.Read.All of the service principal") {
+		t.Error(text(t, plan))
+	}
+}
+
 func TestPreAuthorize(t *testing.T) {
 	w := newWorld(t)
 	var err error

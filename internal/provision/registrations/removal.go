@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/changes"
 )
 
 // Removal is a plan that takes away.
@@ -47,18 +48,18 @@ func (r *Removal) look(ctx context.Context, c *graph.Client, s *State, role Role
 	object := role.title()
 	switch {
 	case errors.Is(err, graph.ErrNotFound):
-		r.Changes = append(r.Changes, Change{Mark: Keep, Object: object, Note: "gone already"})
+		r.Changes = append(r.Changes, changes.Change{Mark: changes.Keep, Object: object, Note: "gone already"})
 		return nil
 	case err != nil:
 		return err
 	}
 	object += " " + app.DisplayName
 	if !s.owns(app.Tags) || app.AppID != s.IDs[idApp(role)] {
-		r.Changes = append(r.Changes, Change{Mark: Warn, Object: object, Note: app.AppID + " does not bear this deployment's tag: left alone"})
+		r.Changes = append(r.Changes, changes.Change{Mark: changes.Warn, Object: object, Note: app.AppID + " does not bear this deployment's tag: left alone"})
 		r.Left = append(r.Left, object)
 		return nil
 	}
-	r.Changes = append(r.Changes, Change{Mark: Drop, Object: object, Note: app.AppID + ", with its service principal, credentials and consents"})
+	r.Changes = append(r.Changes, changes.Change{Mark: changes.Drop, Object: object, Note: app.AppID + ", with its service principal, credentials and consents"})
 	r.Steps = append(r.Steps, Step{Do: "take away the " + object, Method: http.MethodDelete, Path: "/applications/" + url.PathEscape(app.ID), Right: ManageApps})
 	r.roles = append(r.roles, role)
 	return nil
@@ -74,7 +75,7 @@ func (r *Removal) strangers(ctx context.Context, c *graph.Client, s *State) erro
 	for _, app := range tagged {
 		known := slices.ContainsFunc(allRoles(), func(role Role) bool { return s.IDs[idObject(role)] == app.ID })
 		if !known {
-			r.Changes = append(r.Changes, Change{Mark: Warn, Object: "application " + app.DisplayName, Note: app.AppID + " bears the tags of " + s.Name + ", and the state file does not name it: left alone"})
+			r.Changes = append(r.Changes, changes.Change{Mark: changes.Warn, Object: "application " + app.DisplayName, Note: app.AppID + " bears the tags of " + s.Name + ", and the state file does not name it: left alone"})
 		}
 	}
 	return nil

@@ -133,6 +133,8 @@ func (w *script) saves(step Step) {
 		switch {
 		case save.Scope != "":
 			w.line("%s=$(pick_scope %s \"$answer\")", save.As, single(save.Scope))
+		case save.Member == "id" && step.Method == http.MethodGet:
+			w.line("%s=$(pick id \"$answer\")", save.As)
 		case save.Member == "id" && step.Path == "/applications":
 			w.line("%s=$(id_of applications \"$%s\")", save.As, strings.TrimSuffix(save.As, "_object")+"_app")
 		case save.Member == "id":

@@ -84,7 +84,7 @@ set_env() {
 # save_state APPLIED: writes the ids that are known by now, and what was done when it was done to its end.
 save_state() {
   local name value ids='' new
-  for name in api_app api_object api_sp api_secret_key client_app client_object client_sp agent_app agent_object agent_sp agent_secret_key execute_scope search_sp search_scope; do
+  for name in api_app api_object api_sp api_secret_key client_app client_object client_sp agent_app agent_object agent_sp agent_secret_key execute_scope search_sp search_scope graph_sp; do
     value=${!name:-}
     if [ -n "$value" ]; then ids="$ids${ids:+,}\"$name\":\"$value\""; fi
   done

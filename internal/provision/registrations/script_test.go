@@ -116,7 +116,7 @@ func TestScript(t *testing.T) {
 func TestScriptOffline(t *testing.T) {
 	w := newWorld(t)
 	w.entra.Policy(entraserver.Policies{AppIDURIs: "verified-domain"})
-	w.desired.MCPURL = "https://mcp.azurewebsites.net/mcp"
+	w.desired.MCPURL, w.desired.ReadGroups = "https://mcp.azurewebsites.net/mcp", true
 	state, err := registrations.LoadState(w.path, w.desired.Name)
 	must(t, err)
 	plan, err := registrations.Make(&w.desired, registrations.Offline(w.entra.Tenant), state)

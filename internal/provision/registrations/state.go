@@ -38,6 +38,7 @@ const (
 	idExecute     = "execute_scope"
 	idSearchSP    = "search_sp"
 	idSearchScope = "search_scope"
+	idGraphSP     = "graph_sp"
 	idURI         = "api_uri" // the App ID URI in force: known after the tenant's policy has spoken, and kept in no file
 )
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/changes"
 )
 
 // want is an application as it is to be: as it is, with what a deployment needs. What others added stays.
@@ -57,6 +58,11 @@ func (b *builder) wantAPI(want *graph.Application) {
 		{Name: "idtyp", AdditionalProperties: []string{"include_user_token"}}, {Name: "xms_cc"},
 	}, nil)
 	want.RequiredResourceAccess = require(want.RequiredResourceAccess, entra.SearchAppID, b.ref(idSearchScope))
+	if b.d.ReadGroups {
+		for _, p := range groupPermissions() {
+			want.RequiredResourceAccess = require(want.RequiredResourceAccess, entra.GraphAppID, p.id)
+		}
+	}
 	if der := b.d.Credential.Certificate; len(der) > 0 && !hasKey(want.KeyCredentials, der) {
 		want.KeyCredentials = append(slices.Clone(want.KeyCredentials), graph.KeyCredential{Type: "AsymmetricX509Cert", Usage: "Verify", Key: der, DisplayName: "onbehalf"})
 	}
@@ -144,7 +150,7 @@ func optional(have *graph.OptionalClaims, access []graph.OptionalClaim, id []str
 // foreign tells of what others added to an application and what opens it wider than planned: it is left alone.
 func (b *builder) foreign(r Role, have graph.Application) {
 	warn := func(format string, args ...any) {
-		b.row(Change{Mark: Warn, Object: b.object(r), Note: fmt.Sprintf(format, args...) + ": not of this plan, left alone", Drift: b.drift})
+		b.row(changes.Change{Mark: changes.Warn, Object: b.object(r), Note: fmt.Sprintf(format, args...) + ": not of this plan, left alone", Drift: b.drift})
 	}
 	want := b.want(r, graph.Application{})
 	for platform, pair := range map[string][2]*graph.RedirectSettings{"web": {have.Web, want.Web}, "publicClient": {have.PublicClient, want.PublicClient}, "spa": {have.SPA, want.SPA}} {
@@ -171,6 +177,7 @@ func (b *builder) foreign(r Role, have graph.Application) {
 		}
 	}
 	b.foreignClients(have, warn)
+	b.foreignConsents(warn)
 }
 
 func (b *builder) foreignClients(have graph.Application, warn func(string, ...any)) {
@@ -194,6 +201,26 @@ func (b *builder) foreignClients(have graph.Application, warn func(string, ...an
 	for _, s := range have.API.OAuth2PermissionScopes {
 		if s.Value != execute {
 			warn("scope %s", s.Value)
+		}
+	}
+}
+
+// foreignConsents tells of what the API may do on behalf of people beside what is planned.
+func (b *builder) foreignConsents(warn func(string, ...any)) {
+	own := map[string][]string{}
+	if b.p.Search != nil {
+		own[b.p.Search.ID] = []string{userImpersonation}
+	}
+	if b.p.Graph != nil && b.d.ReadGroups {
+		for _, p := range groupPermissions() {
+			own[b.p.Graph.ID] = append(own[b.p.Graph.ID], p.name)
+		}
+	}
+	for _, g := range b.p.Grants {
+		for scope := range strings.FieldsSeq(g.Scope) {
+			if !slices.Contains(own[g.ResourceID], scope) {
+				warn("consent to %s of the service principal %s", scope, g.ResourceID)
+			}
 		}
 	}
 }
