@@ -157,9 +157,10 @@ func brokenRegistrations(c *clinic) []brokenCase {
 		{id: "registration.api-principal", want: exam.Fail, says: "disabled", desc: "a disabled one", breaks: func(c *clinic) {
 			c.principal(api, func(sp *entraserver.ServicePrincipal) { sp.AccountEnabled = false })
 		}},
-		{id: "registration.version", want: exam.Fail, says: "requestedAccessTokenVersion=2", desc: "v1 tokens", breaks: changed(api, func(a *application) { a.API.RequestedAccessTokenVersion = nil })},
+		{id: "registration.version", want: exam.Fail, says: "--requested-access-token-version 2", desc: "v1 tokens", breaks: changed(api, func(a *application) { a.API.RequestedAccessTokenVersion = nil })},
 		{id: "registration.uris", want: exam.Fail, says: "AADSTS500011", desc: "another App ID URI", breaks: changed(api, func(a *application) { a.IdentifierURIs = []string{"api://contoso.example/mcp"} })},
-		{id: "registration.resource", want: exam.Warn, says: "AADSTS9010010", desc: "a public server whose URL is no App ID URI", set: settings{"MCP_URL": "https://mcp.contoso.com/mcp"}, config: c.elsewhere("https://mcp.contoso.com")},
+		{id: "registration.resource", want: exam.Warn, says: "AADSTS9010010", desc: "a public server whose URL is no App ID URI", set: settings{"MCP_URL": "https://mcp.contoso.example/mcp"}, config: c.elsewhere("https://mcp.contoso.example")},
+		{id: "registration.resource", want: exam.Warn, says: "not verified in the tenant", desc: "a public server in a domain that is not verified", set: settings{"MCP_URL": "https://mcp.contoso.com/mcp"}, config: c.elsewhere("https://mcp.contoso.com")},
 		{id: "registration.scope", want: exam.Fail, says: "Add a scope", desc: "no scope", breaks: changed(api, func(a *application) { a.API.Scopes[0].Value = "run" })},
 		{id: "registration.scope", want: exam.Fail, says: "disabled", desc: "a disabled scope", breaks: changed(api, func(a *application) { a.API.Scopes[0].IsEnabled = false })},
 		{id: "registration.audience", want: exam.Warn, says: "AzureADMultipleOrgs", desc: "many tenants", breaks: changed(api, func(a *application) { a.SignInAudience = "AzureADMultipleOrgs" })},
@@ -172,6 +173,7 @@ func brokenRegistrations(c *clinic) []brokenCase {
 		{id: "registration.assignment", want: exam.Warn, says: "AADSTS50105", desc: "assignment is required", breaks: func(c *clinic) {
 			c.principal(api, func(sp *entraserver.ServicePrincipal) { sp.AppRoleAssignmentRequired = true })
 		}},
+		{id: "registration.groups", want: exam.Warn, says: "more than 200 groups", desc: "no right to look groups up", breaks: func(c *clinic) { c.revoke(api, entra.GraphAppID) }},
 		{id: "registration.search-principal", want: exam.Fail, says: "az ad sp create --id " + entra.SearchAppID, desc: "a tenant without Azure AI Search", breaks: func(c *clinic) { c.principal(entra.SearchAppID, nil) }},
 		{id: "registration.search-permission", want: exam.Fail, says: "az ad app permission add", desc: "the permission is not listed", breaks: changed(api, func(a *application) { a.RequiredResourceAccess = nil })},
 		{id: "registration.search-consent", want: exam.Fail, says: "AADSTS65001", desc: "no consent", breaks: func(c *clinic) { c.revoke(api, entra.SearchAppID) }},
@@ -188,8 +190,12 @@ func brokenRegistrations(c *clinic) []brokenCase {
 		{id: "registration.known-client", want: exam.Warn, says: "knownClientApplications", desc: "not known", breaks: changed(api, func(a *application) { a.API.KnownClientApplications = nil })},
 		{id: "registration.agent", want: exam.Fail, says: "AGENT_CLIENT_ID", desc: "the agent was deleted", breaks: gone(agent)},
 		{id: "registration.agent-redirect", want: exam.Fail, says: "http://localhost:9999/signin/callback", desc: "another URL", set: settings{"WEB_URL": "http://localhost:9999"}},
+		{id: "registration.agent-redirect", want: exam.Fail, says: `'https://x/$(reboot)'\''`, desc: "a redirect URI that would be a command", set: settings{"WEB_URL": "http://localhost:9999"}, breaks: changed(agent, func(a *application) {
+			a.Web.RedirectURIs = []string{"https://x/$(reboot)'"}
+		})},
 		{id: "registration.agent-secret", want: exam.Fail, says: "begins like it", desc: "another secret", set: settings{"AGENT_CLIENT_SECRET": "zz~" + strings.Repeat("x", 37)}},
 		{id: "registration.agent-pre-authorized", want: exam.Warn, says: "Authorized client applications", desc: "not pre-authorized", breaks: func(c *clinic) { c.unauthorize(agent) }},
+		{id: "credential.known", want: exam.Fail, says: "AADSTS7000112", desc: "an application that is disabled", breaks: changed(api, func(a *application) { a.Disabled = true })},
 		{id: "credential.api", want: exam.Fail, says: "AADSTS7000215", desc: "a wrong secret that begins right", set: settings{"CLIENT_SECRET": c.settings["CLIENT_SECRET"] + "x"}},
 		{id: "credential.agent", want: exam.Fail, says: "AGENT_CLIENT_SECRET", desc: "a wrong secret that begins right", set: settings{"AGENT_CLIENT_SECRET": c.settings["AGENT_CLIENT_SECRET"] + "x"}},
 	}

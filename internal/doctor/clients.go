@@ -67,7 +67,7 @@ func registrationPublicFlow(_ context.Context, s *state) exam.Finding {
 	if public := s.webApp.app.IsFallbackPublicClient; public != nil && *public {
 		return exam.Good("public client flows are allowed")
 	}
-	return exam.Failed("public client flows are not allowed", "Sign-in by device code ends with the demand for a secret (AADSTS7000218).", azUpdate(s.web, "--is-fallback-public-client true")+", or "+portalClient+" > Authentication > Allow public client flows: Yes")
+	return exam.Failed("public client flows are not allowed", "Sign-in by device code ends with the demand for a secret (AADSTS7000218).", azUpdate(s.web, "--is-fallback-public-client", "true")+", or "+portalClient+" > Authentication > Allow public client flows: Yes")
 }
 
 func registrationRedirect(_ context.Context, s *state) exam.Finding {
@@ -81,7 +81,7 @@ func registrationRedirect(_ context.Context, s *state) exam.Finding {
 			return exam.Good("%s", uri)
 		}
 	}
-	return exam.Failed("http://localhost is not among "+clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", azUpdate(s.web, "--public-client-redirect-uris "+strings.Join(append(slices.Clone(uris), "http://localhost"), " "))+", or "+portalClient+" > Authentication > Mobile and desktop applications")
+	return exam.Failed("http://localhost is not among "+clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", azUpdate(s.web, "--public-client-redirect-uris", append(slices.Clone(uris), "http://localhost")...)+", or "+portalClient+" > Authentication > Mobile and desktop applications")
 }
 
 func registrationWebPermission(_ context.Context, s *state) exam.Finding {
@@ -89,7 +89,7 @@ func registrationWebPermission(_ context.Context, s *state) exam.Finding {
 	if asksFor(s.webApp.app, s.api.String(), scope.ID) {
 		return exam.Good("%s", scopeName)
 	}
-	return exam.Warned("not listed", "Where the client is not pre-authorized, an administrator cannot consent to it for everybody.", "az ad app permission add --id "+s.web.String()+" --api "+s.api.String()+" --api-permissions "+scope.ID+"=Scope")
+	return exam.Warned("not listed", "Where the client is not pre-authorized, an administrator cannot consent to it for everybody.", permissionAdd(s.web, s.api.String(), scope.ID))
 }
 
 func registrationPreAuthorized(ctx context.Context, s *state) exam.Finding {
@@ -120,7 +120,7 @@ func registrationKnownClient(_ context.Context, s *state) exam.Finding {
 		return exam.Good("known")
 	}
 	known := append(slices.Clone(s.apiApp.API.KnownClientApplications), s.web.String())
-	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", azUpdate(s.api, `--set api.knownClientApplications='["`+strings.Join(known, `","`)+`"]'`)+", or "+portalApp+" > Manifest")
+	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", azUpdate(s.api, "--set", "api.knownClientApplications="+asJSON(known))+", or "+portalApp+" > Manifest")
 }
 
 func registrationAgent(ctx context.Context, s *state) (found exam.Finding) {
@@ -143,7 +143,7 @@ func registrationAgentRedirect(_ context.Context, s *state) exam.Finding {
 	if slices.Contains(uris, want) {
 		return exam.Good("%s", want)
 	}
-	return exam.Failed(want+" is not among "+clipped(fmt.Sprint(uris)), "Sign-in at the web agent ends at an address that is not registered (AADSTS50011).", azUpdate(s.agent, "--web-redirect-uris "+strings.Join(append(slices.Clone(uris), want), " "))+", or correct WEB_URL")
+	return exam.Failed(want+" is not among "+clipped(fmt.Sprint(uris)), "Sign-in at the web agent ends at an address that is not registered (AADSTS50011).", azUpdate(s.agent, "--web-redirect-uris", append(slices.Clone(uris), want)...)+", or correct WEB_URL")
 }
 
 func registrationAgentSecret(_ context.Context, s *state) exam.Finding {

@@ -98,7 +98,14 @@ func federationRegistered(ctx context.Context, s *state) exam.Finding {
 	if len(near) > 0 {
 		cause += " Different in spelling alone: " + strings.Join(near, ", ") + "."
 	}
-	return exam.Failed(s.credential(), cause, "az ad app federated-credential create --id "+s.api.String()+` --parameters '{"name":"server","issuer":"`+clipped(issuer)+`","subject":"`+clipped(subject)+`","audiences":["`+clipped(audience)+`"]}'`)
+	wanted := graph.FederatedCredential{Name: "server", Issuer: issuer, Subject: subject, Audiences: []string{audience}}
+	return exam.Failed(s.credential(), cause, "az ad app federated-credential create --id "+s.api.String()+" --parameters "+shellQuote(asJSON(wanted)))
+}
+
+// asJSON writes what is made of strings alone.
+func asJSON(v any) string {
+	text, _ := json.Marshal(v) //nolint:errchkjson // strings always marshal
+	return string(text)
 }
 
 // federated says which token the server presents: that of the file, or that of its managed identity.

@@ -144,3 +144,31 @@ func (c *clinic) exchange(ctx context.Context, settings map[string]string, crede
 	defer client.Close()
 	return client.Exchange(ctx, caller, scope, "")
 }
+
+// TestWithoutRights breaks registrations where nobody may look at them: one cause is named all the same, by what Entra
+// says to the API and to the exchange.
+func TestWithoutRights(t *testing.T) {
+	c := open(t)
+	api := c.entra.API
+	for _, b := range []brokenCase{
+		{desc: "a set-up that is well"},
+		{id: "credential.known", want: exam.Fail, says: "AADSTS700016", desc: "another application's id", set: settings{"API_CLIENT_ID": otherID, "API_APP_ID_URI": ""}},
+		{id: "credential.known", want: exam.Fail, says: "AADSTS700016", desc: "no service principal", breaks: func(c *clinic) { c.principal(api, nil) }},
+		{id: "credential.api", want: exam.Fail, says: "AADSTS7000222", desc: "an expired secret", breaks: func(c *clinic) {
+			c.app(api, func(a *entraserver.Application) { a.PasswordCredentials[0].End = time.Now().Add(-time.Hour) })
+		}},
+		{id: "exchange.search", want: exam.Fail, says: "AADSTS65001", desc: "no consent", breaks: func(c *clinic) { c.revoke(api, entra.SearchAppID) }},
+		{id: "exchange.search", want: exam.Fail, says: "AADSTS500011", desc: "a tenant without Azure AI Search", breaks: func(c *clinic) { c.principal(entra.SearchAppID, nil) }},
+	} {
+		t.Run(b.desc, func(t *testing.T) {
+			c.t = t
+			if b.breaks != nil {
+				defer c.mend()
+				b.breaks(c)
+			}
+			report := c.examine(b.set, func(cfg *doctor.Config) { cfg.GraphToken = nil })
+			report.Results = slices.DeleteFunc(report.Results, func(r exam.Result) bool { return r.ID == "graph.rights" || r.Because == "graph.rights" })
+			judge(t, b, report)
+		})
+	}
+}

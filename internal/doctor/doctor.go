@@ -80,6 +80,7 @@ type state struct {
 	webApp          *registered             // registration.web-client
 	agentApp        *registered             // registration.agent
 
+	appErr      error              // credential.known: what Entra says to the API's credential
 	resource    *protectedResource // server.metadata
 	token       identity.Token     // person.token: for the MCP server
 	caller      *identity.Caller   // person.accepted

@@ -63,9 +63,9 @@ func (s *state) unreachable(client *http.Client, address string, err error, sett
 		if through != "" {
 			cause += " The connection goes through the proxy " + through + "."
 		}
-		return exam.Failed(seen, cause, symptom.Fix+" ("+setting+")")
+		return exam.Failed(seen, cause, setting+": "+symptom.Fix)
 	}
-	return exam.Failed(seen, "There is no connection to "+u.Host+".", "Check "+setting+", and whether this machine may reach that host.")
+	return exam.Failed(seen, "There is no connection to "+u.Host+".", setting+": check it, and whether this machine may reach that host.")
 }
 
 // reason is the innermost error: net/http repeats the URL around it.

@@ -21,7 +21,7 @@ func personChecks() []check {
 		{ID: "person.token", Title: "somebody is signed in here for the MCP server", Needs: []string{"settings.mcp-url", "settings.web-client"}, Run: personToken},
 		{
 			ID: "person.accepted", Title: "the person's token is one that the server accepts", Needs: []string{"person.token", "authority.keys", "settings.app-id-uri"},
-			Unless: []string{"registration.api", "registration.version", "network.clock"}, Run: personAccepted,
+			Unless: []string{"registration.api", "credential.known", "registration.version", "network.clock"}, Run: personAccepted,
 		},
 		{ID: "server.accepts", Title: "the server, as it runs, accepts the person's token", Needs: []string{"person.accepted", "server.metadata"}, Unless: []string{"server.authority", "server.scopes", "server.challenge"}, Run: serverAccepts},
 		{
@@ -49,7 +49,7 @@ func personToken(ctx context.Context, s *state) exam.Finding {
 	case errors.As(err, &needed) && needed.Cause == nil:
 		return exam.Skip("nobody is signed in for "+s.mcp.String(), fix)
 	}
-	return exam.Skip(firstLine(err), fix)
+	return exam.Skip(firstLine(err), "onbehalf token, which says more")
 }
 
 func personAccepted(_ context.Context, s *state) exam.Finding {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
@@ -32,15 +34,37 @@ func registrationChecks() []check {
 		{ID: "registration.confidential", Title: "the API is no public client", Needs: api, Run: registrationConfidential},
 		{ID: "registration.credential", Title: "the credential of the settings is registered, and is good for a while", Needs: []string{"registration.api", "settings.credential"}, Unless: []string{"settings.quotes", "settings.secret", "settings.certificate"}, Run: registrationCredential},
 		{ID: "registration.assignment", Title: "everybody in the tenant may use the API", Needs: []string{"registration.api-principal"}, Run: registrationAssignment},
+		{ID: "registration.groups", Title: "the groups of people who are in many can be looked up", Needs: []string{"registration.api-principal"}, Run: registrationGroups},
 		{ID: "registration.search-principal", Title: "Azure AI Search is known in the tenant", Needs: []string{"graph.rights"}, Run: registrationSearchPrincipal},
 		{ID: "registration.search-permission", Title: "the API asks for the permission to search on behalf of people", Needs: []string{"registration.api", "registration.search-principal"}, Run: registrationSearchPermission},
 		{ID: "registration.search-consent", Title: "an administrator has consented that the API searches on behalf of people", Needs: []string{"registration.api-principal", "registration.search-permission"}, Run: registrationSearchConsent},
 	}
 }
 
-// azUpdate is the command that sets a property of a registration.
-func azUpdate(id identity.ClientID, what string) string {
-	return "az ad app update --id " + id.String() + " " + what
+// azUpdate is the command that sets a property of a registration. Values come from the tenant: they are quoted, so that
+// nothing in them becomes a command of whoever pastes it.
+func azUpdate(id identity.ClientID, flag string, values ...string) string {
+	words := []string{"az ad app update --id", id.String(), flag}
+	for _, value := range values {
+		words = append(words, shellQuote(value))
+	}
+	return strings.Join(words, " ")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
+
+// shellQuote writes a word for a POSIX shell.
+func shellQuote(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	word = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, word)
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // graphTrouble is what is said when Graph does not let itself be asked.
@@ -102,7 +126,7 @@ func registrationVersion(_ context.Context, s *state) exam.Finding {
 	if version != nil {
 		seen = strconv.Itoa(*version)
 	}
-	return exam.Failed(seen, "The API's registration makes Entra issue v1 tokens, whatever endpoint clients use: another issuer, other claims. The server takes v2.", azUpdate(s.api, "--set api.requestedAccessTokenVersion=2")+", or "+portalApp+" > Manifest")
+	return exam.Failed(seen, "The API's registration makes Entra issue v1 tokens, whatever endpoint clients use: another issuer, other claims. The server takes v2.", azUpdate(s.api, "--requested-access-token-version", "2")+", or "+portalApp+" > Manifest")
 }
 
 func registrationURIs(_ context.Context, s *state) exam.Finding {
@@ -114,10 +138,10 @@ func registrationURIs(_ context.Context, s *state) exam.Finding {
 	if len(uris) > 0 {
 		seen = clipped(strings.Join(uris, ", "))
 	}
-	return exam.Failed(seen, "The server tells clients to ask for "+s.appIDURI+"/"+scopeName+", which Entra then does not know (AADSTS500011).", azUpdate(s.api, "--identifier-uris "+strings.Join(append(slices.Clone(uris), s.appIDURI), " "))+", or set API_APP_ID_URI to one of those")
+	return exam.Failed(seen, "The server tells clients to ask for "+s.appIDURI+"/"+scopeName+", which Entra then does not know (AADSTS500011).", azUpdate(s.api, "--identifier-uris", append(slices.Clone(uris), s.appIDURI)...)+", or set API_APP_ID_URI to one of those")
 }
 
-func registrationResource(_ context.Context, s *state) exam.Finding {
+func registrationResource(ctx context.Context, s *state) exam.Finding {
 	resource := s.mcp.String()
 	switch {
 	case slices.Contains(s.apiApp.IdentifierURIs, resource):
@@ -125,8 +149,34 @@ func registrationResource(_ context.Context, s *state) exam.Finding {
 	case onLoopback(s.mcp):
 		return exam.Good("%s is on this machine, and no App ID URI can be: clients here leave resource out", resource)
 	}
-	return exam.Warned(resource+" is none of "+clipped(strings.Join(s.apiApp.IdentifierURIs, ", ")), "Clients that follow the MCP specification (VS Code, Claude) send the server's URL as resource; Entra compares it with the App ID URIs and refuses (AADSTS9010010).",
-		azUpdate(s.api, "--identifier-uris "+resource+" "+strings.Join(s.apiApp.IdentifierURIs, " "))+"; its domain has to be verified in the tenant, and API_APP_ID_URI is best the same")
+	cause := "Clients that follow the MCP specification (VS Code, Claude) send the server's URL as resource; Entra compares it with the App ID URIs and refuses (AADSTS9010010)."
+	fix := azUpdate(s.api, "--identifier-uris", append([]string{resource}, s.apiApp.IdentifierURIs...)...) + "; API_APP_ID_URI is best the same"
+	if domains, err := s.domains(ctx); err == nil && !slices.ContainsFunc(domains, s.below) {
+		cause += " The domain of " + s.mcp.Hostname() + " is not verified in the tenant, which an App ID URI needs."
+		fix = "First Entra admin center > Custom domain names > Add; then " + fix
+	}
+	return exam.Warned(resource+" is none of "+clipped(strings.Join(s.apiApp.IdentifierURIs, ", ")), cause, fix)
+}
+
+// domains returns the tenant's verified domains.
+func (s *state) domains(ctx context.Context) ([]string, error) {
+	all, err := graph.List[graph.Organization](ctx, s.graph, "/organization", nil, 10)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, organization := range all {
+		for _, domain := range organization.VerifiedDomains {
+			names = append(names, strings.ToLower(domain.Name))
+		}
+	}
+	return names, nil
+}
+
+// below reports whether the server is in a domain.
+func (s *state) below(domain string) bool {
+	host := strings.ToLower(s.mcp.Hostname())
+	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
 // executeScope returns the id of the scope that calls need, if it is there and enabled.
@@ -158,7 +208,7 @@ func registrationScope(_ context.Context, s *state) exam.Finding {
 
 func registrationAudience(_ context.Context, s *state) exam.Finding {
 	if got := s.apiApp.SignInAudience; got != "AzureADMyOrg" && got != "" {
-		return exam.Warned(got, "People of other tenants can sign in for the API; the server then refuses their tokens, tenant by tenant.", azUpdate(s.api, "--sign-in-audience AzureADMyOrg"))
+		return exam.Warned(got, "People of other tenants can sign in for the API; the server then refuses their tokens, tenant by tenant.", azUpdate(s.api, "--sign-in-audience", "AzureADMyOrg"))
 	}
 	return exam.Good("AzureADMyOrg")
 }
@@ -188,6 +238,27 @@ func registrationAssignment(_ context.Context, s *state) exam.Finding {
 	return exam.Good("no assignment is required")
 }
 
+// registrationGroups looks for what the server needs when a person's groups do not fit into her token.
+func registrationGroups(ctx context.Context, s *state) exam.Finding {
+	switch s.apiApp.GroupMembershipClaims {
+	case "", "None":
+		return exam.Good("tokens hold no groups: the search service looks them up itself")
+	}
+	sp, err := s.principal(ctx, entra.GraphAppID)
+	if err != nil {
+		return graphTrouble(err)
+	}
+	everybody, people, err := s.grants(ctx, s.apiPrincipal, sp, "User.Read")
+	switch {
+	case err != nil:
+		return graphTrouble(err)
+	case everybody:
+		return exam.Good("by User.Read of Microsoft Graph")
+	}
+	return exam.Warned(plural(people, "person has", "people have")+" consented to User.Read of Microsoft Graph", "Who is in more than 200 groups is refused: her token says that there are more, and the server may not ask which.",
+		"az ad app permission admin-consent --id "+s.api.String()+" with User.Read among its permissions; or "+portalApp+" > Token configuration: remove the groups claim, which searching does not need")
+}
+
 func registrationSearchPrincipal(ctx context.Context, s *state) exam.Finding {
 	sp, err := s.principal(ctx, entra.SearchAppID)
 	switch {
@@ -213,7 +284,12 @@ func registrationSearchPermission(_ context.Context, s *state) exam.Finding {
 		return exam.Good("%s", searchPermission)
 	}
 	return exam.Failed("not listed", "The exchange asks for what the registration lists and has consent for; Azure AI Search is not among it (AADSTS650057, AADSTS65001).",
-		"az ad app permission add --id "+s.api.String()+" --api "+entra.SearchAppID+" --api-permissions "+offered[i].ID+"=Scope")
+		permissionAdd(s.api, entra.SearchAppID, offered[i].ID))
+}
+
+// permissionAdd is the command that lists a delegated permission in a registration.
+func permissionAdd(client identity.ClientID, resource, permission string) string {
+	return "az ad app permission add --id " + client.String() + " --api " + resource + " --api-permissions " + shellQuote(permission+"=Scope")
 }
 
 // asksFor reports whether a registration lists a delegated permission of an API.

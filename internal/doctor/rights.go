@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,12 +105,12 @@ func (s *state) clientCredentials(ctx context.Context, id identity.ClientID, sec
 func credentialChecks() []check {
 	return []check{
 		{
-			ID: "credential.api", Title: "Entra accepts the API's credential", Needs: []string{"settings.credential", "authority.tenant", "settings.api"},
-			Unless: []string{"settings.quotes", "settings.secret", "settings.certificate", "network.clock", "registration.api", "registration.api-principal", "registration.credential"},
-			Run: func(ctx context.Context, s *state) exam.Finding {
-				_, err := s.appToken(ctx, s.cloud.GraphResource+"/.default")
-				return credentialFinding(err, s.credential())
-			},
+			ID: "credential.known", Title: "Entra knows the API in this tenant", Needs: []string{"settings.credential", "authority.tenant", "settings.api"},
+			Unless: []string{"settings.quotes", "settings.secret", "settings.certificate", "network.clock", "registration.api", "registration.api-principal"}, Run: credentialKnown,
+		},
+		{
+			ID: "credential.api", Title: "Entra accepts the API's credential", Needs: []string{"credential.known"}, Unless: []string{"registration.credential"},
+			Run: func(_ context.Context, s *state) exam.Finding { return credentialFinding(s.appErr, s.credential()) },
 		},
 		{
 			ID: "credential.agent", Title: "Entra accepts the web agent's secret", Needs: []string{"settings.agent", "authority.tenant"},
@@ -123,6 +124,16 @@ func credentialChecks() []check {
 			},
 		},
 	}
+}
+
+// credentialKnown asks Entra for a token as the API. What Entra says is judged here, where it says that there is no such
+// application, and else by credential.api.
+func credentialKnown(ctx context.Context, s *state) exam.Finding {
+	_, s.appErr = s.appToken(ctx, s.cloud.GraphResource+"/.default")
+	if e, ok := errors.AsType[*entra.Error](s.appErr); ok && slices.Contains([]int{700016, 700038, 7000112, 70001}, e.Number()) {
+		return refused(e)
+	}
+	return exam.Good("%s", s.api)
 }
 
 func credentialFinding(err error, setting string) exam.Finding {

@@ -22,8 +22,8 @@ func serverChecks() []check {
 	return []check{
 		{ID: "server.metadata", Title: "the MCP server describes itself (RFC 9728)", Needs: []string{"network.server"}, Run: serverMetadata},
 		{ID: "server.resource", Title: "the server calls itself by MCP_URL", Needs: metadata, Run: serverResource},
-		{ID: "server.authority", Title: "the server sends people to the tenant of the settings", Needs: []string{"server.metadata", "settings.authority", "settings.tenant"}, Unless: []string{"network.authority", "authority.tenant"}, Run: serverAuthority},
-		{ID: "server.scopes", Title: "the server names its scope in full", Needs: []string{"server.metadata", "settings.app-id-uri"}, Unless: []string{"registration.api", "server.authority"}, Run: serverScopes},
+		{ID: "server.authority", Title: "the server sends people to the tenant of the settings", Needs: []string{"server.metadata", "settings.authority", "settings.tenant"}, Unless: []string{"network.authority", "authority.tenant", "credential.known"}, Run: serverAuthority},
+		{ID: "server.scopes", Title: "the server names its scope in full", Needs: []string{"server.metadata", "settings.app-id-uri"}, Unless: []string{"registration.api", "credential.known", "server.authority"}, Run: serverScopes},
 		{ID: "server.challenge", Title: "the server refuses a call without a token and says where to get one", Needs: metadata, Unless: []string{"server.resource"}, Run: serverChallenge},
 	}
 }

@@ -267,7 +267,13 @@ func TestDownAndBack(t *testing.T) {
 	})
 	key := keyOf(t, 1, 1, searchScope)
 	cache.Put(t.Context(), key, tokenOf(key, "x"))
+	if err := cache.Ping(t.Context()); err != nil {
+		t.Errorf("a sign of life: %v", err)
+	}
 	server.Close()
+	if err := cache.Ping(t.Context()); err == nil {
+		t.Error("a sign of life of a server that is down")
+	}
 	for range 20 {
 		cache.Get(t.Context(), key)
 		cache.Put(t.Context(), key, tokenOf(key, "x"))

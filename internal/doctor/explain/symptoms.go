@@ -35,7 +35,7 @@ func symptoms() []symptom {
 			Finding{Name: "certificate expired", Cause: "The certificate of the other side has expired, or the clock of this machine is wrong.", Who: entra.Operator, Fix: "Check this machine's clock first, then renew the certificate."},
 		},
 		{
-			regexp.MustCompile(`(?i)x509: certificate is (?:valid for|not valid for any)|ERR_TLS_CERT_ALTNAME_INVALID|hostname mismatch`),
+			regexp.MustCompile(`(?i)x509: certificate is (?:valid for|not valid for any)|x509: cannot validate certificate for|ERR_TLS_CERT_ALTNAME_INVALID|hostname mismatch`),
 			Finding{Name: "certificate of another name", Cause: "The certificate of the other side is for another name than the one that was asked.", Who: entra.Operator, Fix: "Use the name in the certificate: the local Entra and Search are https://localhost, not an address."},
 		},
 		{
@@ -119,8 +119,8 @@ func symptoms() []symptom {
 			Finding{Name: "token expired", Kind: entra.AssertionExpired.String(), Cause: "The token has expired, or a clock is wrong.", Who: entra.You, Fix: "Sign in again; if it happens at once, check the clocks of client and server."},
 		},
 		{
-			regexp.MustCompile(`person is in more groups than a token holds`),
-			Finding{Name: "groups overage", Cause: "The person is in more than 200 groups, and the server cannot ask Microsoft Graph for them.", Who: entra.Operator, Fix: "Consent to GroupMember.Read.All for the API, or leave the groups claim out of its tokens: the search service looks groups up itself."},
+			regexp.MustCompile(`person is in more groups than a token holds|your groups do not fit into the token`),
+			Finding{Name: "groups overage", Cause: "The person is in more than 200 groups, and the server cannot ask Microsoft Graph for them.", Who: entra.Operator, Fix: "Consent to User.Read of Microsoft Graph for the API, or leave the groups claim out of its tokens: the search service looks groups up itself."},
 		},
 	}
 }
