@@ -70,8 +70,9 @@ var mayImport = map[string][]string{
 	"internal/conform":                 {"identity", "entra"},
 
 	// The agent.
-	"internal/agent":         {"internal/agent/mcpdata"},
+	"internal/agent":         {"internal/agent/mcpdata", "internal/agent/mcplink"},
 	"internal/agent/mcpdata": {},
+	"internal/agent/mcplink": {},
 	"internal/agent/builtin": {"internal/agent"},
 	"internal/agent/openai":  {"identity", "internal/agent"},
 	"internal/history":       {"identity"},

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/internal/agent/mcplink"
 )
 
 // Agent runs conversations. It is safe for concurrent use; each conversation runs once at a time.
@@ -39,7 +41,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	cfg.Limits = cfg.Limits.complete()
 	a := &Agent{cfg: cfg, seen: map[string]string{}}
-	a.links = newLinks(&a.cfg)
+	a.links = mcplink.New[*listing](cfg.Version, cfg.Now)
 	return a, nil
 }
 

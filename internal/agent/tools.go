@@ -12,11 +12,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
+	"github.com/onbehalf/onbehalf/internal/agent/mcplink"
 )
 
 // Tool is a tool of a server as this agent takes it.
@@ -38,7 +38,6 @@ const (
 	maxName        = 128 // of a tool, by the protocol
 	maxTitle       = 100
 	maxDescription = 1024 // OpenAI's own limit
-	maxListed      = 1000 // tools that are read of one server
 )
 
 // offer is a tool with what it takes to offer, check and call it.
@@ -51,7 +50,6 @@ type offer struct {
 
 // listing is what a server offers. It does not change.
 type listing struct {
-	at       time.Time
 	offers   []*offer
 	problems []Problem
 }
@@ -103,7 +101,8 @@ func (a *Agent) list(ctx context.Context, pool *links, p *Person) *toolset {
 		group.Go(func() {
 			within, cancel := context.WithTimeoutCause(ctx, a.cfg.Limits.Listen, errSlow)
 			defer cancel()
-			lists[i], errs[i] = pool.get(p.Key, &p.Servers[i]).offers(within, &p.Servers[i])
+			server := &p.Servers[i]
+			lists[i], errs[i] = pool.Get(p.Key, server.Name, server.Transport).List(within, a.read(server))
 		})
 	}
 	group.Wait()
@@ -136,47 +135,26 @@ func (s *toolset) add(a *Agent, o *offer) {
 	s.byWire[one.wire], s.byName[one.Server+"."+one.Name] = &one, &one
 }
 
-// offers returns what the server offers, from what was read lately if it was.
-func (l *link) offers(ctx context.Context, server *Server) (*listing, error) {
-	release, err := l.hold(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	l.mu.Lock()
-	kept := l.list
-	l.mu.Unlock()
-	now := l.cfg.Now()
-	if kept != nil && now.Sub(kept.at) < keepList && now.Sub(kept.at) >= 0 {
-		return kept, nil
-	}
-	session, err := l.connect(ctx, server)
-	if err != nil {
-		return nil, err
-	}
-	fresh := &listing{at: now}
-	for tool, err := range session.Tools(ctx, nil) {
-		if err != nil {
-			l.lost(session)
-			return nil, err
-		}
-		if len(fresh.offers)+len(fresh.problems) == maxListed {
-			fresh.problems = append(fresh.problems, Problem{Server: server.Name, Text: fmt.Sprintf("It lists more than %d tools: the others are left out.", maxListed)})
-			break
-		}
-		if o, err := newOffer(server, tool); err != nil {
+// read makes offers of what a server lists.
+func (a *Agent) read(server *Server) func(tools []*mcp.Tool, more bool) *listing {
+	return func(tools []*mcp.Tool, more bool) *listing {
+		out := &listing{}
+		for _, tool := range tools {
+			o, err := newOffer(server, tool)
+			if err == nil {
+				out.offers = append(out.offers, o)
+				continue
+			}
 			problem := Problem{Server: server.Name, Tool: mcpdata.Line(tool.Name, maxName), Text: "This tool is not used: " + err.Error() + "."}
-			l.cfg.Logger.WarnContext(ctx, "a tool is not used", slog.String("server", server.Name), slog.String("tool", problem.Tool), slog.Any("error", err))
-			fresh.problems = append(fresh.problems, problem)
-		} else {
-			fresh.offers = append(fresh.offers, o)
+			a.cfg.Logger.Warn("a tool is not used", slog.String("server", server.Name), slog.String("tool", problem.Tool), slog.Any("error", err))
+			out.problems = append(out.problems, problem)
 		}
+		if more {
+			out.problems = append(out.problems, Problem{Server: server.Name, Text: fmt.Sprintf("It lists more than %d tools: the others are left out.", len(tools))})
+		}
+		slices.SortStableFunc(out.offers, func(a, b *offer) int { return cmp.Compare(a.Name, b.Name) })
+		return out
 	}
-	slices.SortStableFunc(fresh.offers, func(a, b *offer) int { return cmp.Compare(a.Name, b.Name) })
-	l.mu.Lock()
-	l.list = fresh
-	l.mu.Unlock()
-	return fresh, nil
 }
 
 func newOffer(server *Server, tool *mcp.Tool) (*offer, error) {
@@ -236,18 +214,21 @@ func (s *toolset) modelTools() []ModelTool {
 // Forget drops what is kept under a person's key, as when that person signs out. Calls that run go on.
 func (a *Agent) Forget(key string) {
 	if key != "" {
-		a.links.drop(key)
+		a.links.Drop(key)
 	}
 }
 
 // Close ends all MCP sessions. No conversation may run.
-func (a *Agent) Close() { a.links.drop("") }
+func (a *Agent) Close() { a.links.Close() }
+
+// links are people's ways to servers.
+type links = mcplink.Links[*listing]
 
 // linksFor returns where a person's links are kept; call done afterwards.
 func (a *Agent) linksFor(p *Person) (pool *links, done func()) {
 	if p.Key != "" {
 		return a.links, func() {}
 	}
-	pool = newLinks(&a.cfg)
-	return pool, func() { pool.drop("") }
+	pool = mcplink.New[*listing](a.cfg.Version, a.cfg.Now)
+	return pool, pool.Close
 }

@@ -8,25 +8,52 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	api "github.com/sashabaranov/go-openai"
 
-	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/agent"
 )
 
 // statusError is an answer that is none.
 type statusError struct {
 	status int
-	body   string // bounded; for the log
+	body   string // bounded; it may quote what people asked, and the key
 	retry  time.Duration
 }
 
 // Error implements error.
-func (e *statusError) Error() string { return fmt.Sprintf("HTTP %d: %q", e.status, e.body) }
+func (e *statusError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.status, codes(e.body)))
+}
+
+var codePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// codes are an error's codes and types, which is all that the log is told of it: messages quote people's questions (vLLM
+// the whole request) and keys.
+func codes(body string) string {
+	type fields struct {
+		Code any
+		Type string
+	}
+	var said struct {
+		fields
+		Error json.RawMessage
+	}
+	_ = json.Unmarshal([]byte(body), &said) // no JSON, no codes
+	var inner fields
+	_ = json.Unmarshal(said.Error, &inner) // as above
+	var out []string
+	for _, one := range []any{inner.Code, inner.Type, said.Code, said.Type} {
+		if text := fmt.Sprint(one); one != nil && codePattern.MatchString(text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, " ")
+}
 
 // about reports whether the server does not take a request for this part of it.
 func (e *statusError) about(word string) bool {
@@ -53,7 +80,7 @@ func retryAfter(header http.Header) time.Duration {
 }
 
 // known makes a kind of an error, and words for people in which the model's server has no say.
-func known(err error, credential identity.Secret) error {
+func known(err error) error {
 	out := &agent.ModelError{Kind: agent.ModelBroken, Text: "The model's answer could not be read.", Cause: err}
 	status, isStatus := errors.AsType[*statusError](err)
 	said, isError := errors.AsType[*api.APIError](err)
@@ -63,11 +90,10 @@ func known(err error, credential identity.Secret) error {
 	case errors.Is(err, agent.ErrTooLarge):
 		out.Kind, out.Text = agent.ModelExcessive, "The model's answer was longer than is accepted."
 	case isStatus:
-		byStatus(out, status, credential)
+		byStatus(out, status)
 	case isError: // in the middle of the stream
-		text := fmt.Sprint(said.Code, " ", said.Type, " ", said.Message)
-		out.Cause = errors.New(hide(text, credential))
-		if !byWords(out, text) {
+		out.Cause = errors.New("an error in the stream")
+		if !byWords(out, fmt.Sprint(said.Code, " ", said.Type, " ", said.Message)) {
 			out.Kind, out.Text = agent.ModelUnavailable, "The model failed in the middle of its answer."
 		}
 	case errors.Is(err, api.ErrReasoningToolsRequireResponses), errors.Is(err, api.ErrReasoningEffortUnsupported):
@@ -85,12 +111,10 @@ func known(err error, credential identity.Secret) error {
 // byStatus knows what HTTP says.
 //
 // https://platform.openai.com/docs/guides/error-codes
-func byStatus(out *agent.ModelError, e *statusError, credential identity.Secret) {
-	out.Cause = errors.New(hide(e.Error(), credential))
+func byStatus(out *agent.ModelError, e *statusError) {
 	switch {
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
 		out.Kind, out.Text = agent.ModelUnauthorized, "The model's server does not accept this agent's credential: tell its operator."
-		out.Cause = fmt.Errorf("HTTP %d", e.status) // the body may quote the key
 	case e.status == http.StatusTooManyRequests:
 		out.Kind, out.Text, out.Retry = agent.ModelThrottled, "The model has had too many requests: try again in a moment.", e.retry
 	case e.status == http.StatusRequestEntityTooLarge:
@@ -133,17 +157,4 @@ func byWords(out *agent.ModelError, body string) bool {
 
 func filtered(cause error) *agent.ModelError {
 	return &agent.ModelError{Kind: agent.ModelFiltered, Text: "The model's provider filtered this question or its answer.", Cause: cause}
-}
-
-// hide takes the credential out of what goes into a log.
-func hide(text string, credential identity.Secret) string {
-	secret := credential.Reveal()
-	if secret == "" {
-		return text
-	}
-	quoted, err := json.Marshal(secret)
-	if err == nil {
-		text = strings.ReplaceAll(text, strings.Trim(string(quoted), `"`), "[redacted]")
-	}
-	return strings.ReplaceAll(text, secret, "[redacted]")
 }

@@ -97,7 +97,7 @@ func (m *Model) Stream(ctx context.Context, request *agent.ModelRequest, text fu
 	case errors.Is(context.Cause(within), errHung):
 		return a.answer(), &agent.ModelError{Kind: agent.ModelHung, Text: "The model did not go on for too long.", Cause: err}
 	case err != nil:
-		return a.answer(), known(err, credential)
+		return a.answer(), known(err)
 	}
 	return a.answer(), a.verdict()
 }

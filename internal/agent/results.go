@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
+)
+
+// keep takes what a tool returned.
+func (t *turn) keep(call *Call, result *mcp.CallToolResult) {
+	most := t.cfg.Limits.Result
+	kept := &Result{IsError: result.IsError}
+	documents := mcpdata.Links(result)
+	if value := mcpdata.ValueOf(result); value != nil && len(documents) == 0 {
+		documents = value.Documents()
+		whole := value.JSON(1 << 30)
+		if kept.Text = value.JSON(most); kept.Text != "" {
+			kept.Text = mcpdata.Plain(kept.Text, most)
+			kept.Cut = max(0, len(whole)-len(kept.Text))
+		}
+	}
+	if kept.Text == "" {
+		kept.Text, kept.Cut = mcpdata.Words(result, most)
+	}
+	call.Result = kept
+	if !result.IsError {
+		t.number(call, documents)
+	}
+}
+
+// number gives a call's documents their numbers in the turn.
+func (t *turn) number(call *Call, documents []mcpdata.Document) {
+	known, most := map[string]int{}, 0
+	for i := len(t.conv.Messages) - 1; i >= 0 && t.conv.Messages[i].Role == Assistant; i-- {
+		for j := range t.conv.Messages[i].Calls {
+			other := &t.conv.Messages[i].Calls[j]
+			for k := range other.Sources {
+				known[other.Server+" "+other.Sources[k].key()] = other.Sources[k].N
+				most = max(most, other.Sources[k].N)
+			}
+		}
+	}
+	call.Sources = nil
+	for _, d := range documents {
+		source := Source{ID: d.ID, Title: d.Title, Extract: d.Extract, Score: d.Score, URI: d.URI}
+		if source.Title == "" {
+			source.Title = source.key()
+		}
+		key := call.Server + " " + source.key()
+		if known[key] == 0 {
+			most++
+			known[key] = most
+		}
+		source.N = known[key]
+		call.Sources = append(call.Sources, source)
+	}
+}
+
+func (s *Source) key() string {
+	if s.ID != "" {
+		return s.ID
+	}
+	return s.URI
+}
+
+// failure says in a sentence why a call failed. What the server says is quoted as such.
+func failure(call *Call, err error) string {
+	var said *jsonrpc.Error
+	switch {
+	case errors.Is(err, errSlow), errors.Is(err, context.DeadlineExceeded):
+		return call.Host + " took longer than is waited for: whether the call was done is not known."
+	case errors.Is(err, ErrTooLarge):
+		return call.Host + " answered with more than is accepted."
+	case errors.As(err, &said):
+		return call.Host + " refuses the call, and says: " + mcpdata.Line(said.Message, maxWords)
+	default:
+		return call.Host + " did not answer as it should."
+	}
+}
+
+var chainID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// metaChain is where our servers name the chain of a call: see package onbehalf.
+const metaChain = "onbehalf/chain"
+
+func chainOf(result *mcp.CallToolResult, err error) string {
+	id := ""
+	if result != nil {
+		id, _ = result.Meta[metaChain].(string)
+	}
+	if said, ok := errors.AsType[*jsonrpc.Error](err); ok && len(said.Data) > 0 {
+		var data struct {
+			Chain string `json:"chain"`
+		}
+		if json.Unmarshal(said.Data, &data) == nil {
+			id = data.Chain
+		}
+	}
+	if !chainID.MatchString(id) {
+		return ""
+	}
+	return id
+}
+
+// linksAsked makes a result of the error by which servers ask for links to be opened in protocols before 2026-07-28; nil
+// for another error.
+//
+// https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation
+func linksAsked(err error) *mcp.CallToolResult {
+	said, ok := errors.AsType[*jsonrpc.Error](err)
+	if !ok || said.Code != mcp.CodeURLElicitationRequired {
+		return nil
+	}
+	var data struct {
+		Elicitations []*mcp.ElicitParams `json:"elicitations"`
+	}
+	if json.Unmarshal(said.Data, &data) != nil {
+		return nil
+	}
+	result := &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{}}
+	for i, one := range data.Elicitations {
+		if one != nil && strings.EqualFold(one.Mode, "url") {
+			result.InputRequests[fmt.Sprintf("link%d", i)] = one
+		}
+	}
+	return result
+}
+
+// Repeat makes a call that succeeded once more, as the person who wants to see it now: for what was not kept, since rights
+// change. It returns the call with what came back; of its sources those that are still there, under their numbers. A
+// call whose tool has another definition now is not made. Nothing asks: that the person wants it is for the caller to know.
+func (a *Agent) Repeat(ctx context.Context, p Person, call Call) (Call, error) {
+	if err := p.check(); err != nil {
+		return call, err
+	}
+	if call.State != Succeeded || call.Tool == "" {
+		return call, ErrNotWaiting
+	}
+	pool, done := a.linksFor(&p)
+	defer done()
+	before := call.Sources
+	call = call.clone()
+	call.State = Approved
+	scratch := &Conversation{Messages: []Message{{Role: Assistant, Calls: []Call{call}}}}
+	t := &turn{Agent: a, person: &p, conv: scratch, emit: func(Event) {}, links: pool, tools: a.list(ctx, pool, &p)}
+	t.run(ctx, t.last())
+	call = t.last().Calls[0]
+	if call.State == Asking {
+		call.State, call.Error = CallFailed, "The tool says something else of itself today: ask again."
+	}
+	call.Sources = slices.DeleteFunc(call.Sources, func(s Source) bool {
+		return !slices.ContainsFunc(before, func(old Source) bool { return old.N == s.N && old.key() == s.key() })
+	})
+	return call, context.Cause(ctx)
+}
