@@ -269,6 +269,9 @@ func (s *Server) idToken(c *call, d delegation) (string, error) {
 	if slices.Contains(d.want.openID, "email") {
 		setNonEmpty(claims, "email", d.person.Mail)
 	}
+	if app.wantsInIDToken("sid") {
+		claims["sid"] = s.sessionID(d.session)
+	}
 	key := s.keys.signer()
 	return signJWT(key, tokenHeader{Type: "JWT", Algorithm: "RS256", KeyID: key.kid}, claims)
 }

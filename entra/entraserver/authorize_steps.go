@@ -228,6 +228,9 @@ func (s *visit) afterPolicies(person *Person, sess session) error {
 	if s.r.device != nil {
 		return s.confirmDevice(person, sess)
 	}
+	if s.b.visit(s.r.authorization, person.ID) {
+		s.writeBrowser(s.w, *s.b)
+	}
 	return s.finish(s.w, s.c, s.r.authorization, person, sess)
 }
 

@@ -68,7 +68,8 @@ type view struct {
 	Heading, Message, Advice, Correlation, Trace, Timestamp string // error page
 	Return                                                  bool   // the application can be told
 
-	Target string // form_post
+	Target string   // form_post, and where it goes on after a sign-out
+	Frames []string // to load, hidden: see pages_frontchannel.go
 	Fields []field
 	Script template.JS
 }
@@ -158,6 +159,9 @@ func (s *Server) render(w http.ResponseWriter, c *call, status int, name string,
 	if v.Script != "" {
 		sum := sha256.Sum256([]byte(v.Script))
 		policy = postPolicy + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	if len(v.Frames) > 0 {
+		policy += "; frame-src" + frameSources(v.Frames)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")

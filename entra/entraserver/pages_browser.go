@@ -33,12 +33,14 @@ const (
 type browser struct {
 	nonce    string
 	sessions []session
-	known    bool // it came with a cookie
+	visits   []appVisit // of applications that want to hear of the sign-out
+	known    bool       // it came with a cookie
 }
 
 type browserWire struct {
-	Nonce    string   `json:"n"`
-	Sessions [][]byte `json:"s"`
+	Nonce    string     `json:"n"`
+	Sessions [][]byte   `json:"s"`
+	Visits   []appVisit `json:"v,omitempty"`
 }
 
 // readBrowser drops sign-ins that are too old, revoked, or of people who are gone or disabled.
@@ -53,7 +55,7 @@ func (s *Server) readBrowser(c *call) browser {
 	if err != nil || json.Unmarshal(plain, &wire) != nil || wire.Nonce == "" {
 		return fresh
 	}
-	b := browser{nonce: wire.Nonce, known: true}
+	b := browser{nonce: wire.Nonce, visits: wire.Visits, known: true}
 	for _, raw := range wire.Sessions {
 		one, err := unmarshalSession(raw)
 		if err != nil || s.checkPerson(s.dir.Person(one.person)) != nil || s.isVoid(c.now, one) {
@@ -68,7 +70,7 @@ func (s *Server) readBrowser(c *call) browser {
 
 // writeBrowser stores the browser's state with the browser.
 func (s *Server) writeBrowser(w http.ResponseWriter, b browser) {
-	wire := browserWire{Nonce: b.nonce}
+	wire := browserWire{Nonce: b.nonce, Visits: b.visits}
 	for _, one := range b.sessions {
 		wire.Sessions = append(wire.Sessions, one.marshal())
 	}

@@ -29,9 +29,10 @@ func (s *Server) logout(w http.ResponseWriter, c *call) error {
 			f.Params.Set("client_id", token.claims.text("aud"))
 		}
 	}
+	before := slices.Clone(b.sessions)
 	if hinted != nil {
 		b.forget(hinted.ID)
-		return s.signedOut(w, c, &b, f)
+		return s.signedOut(w, c, &b, f, before)
 	}
 	if len(b.sessions) > 1 {
 		v := view{Title: "Sign out", Flow: s.sealFlow(c, b, f), Action: loginPath(c)}
@@ -41,28 +42,37 @@ func (s *Server) logout(w http.ResponseWriter, c *call) error {
 		return s.render(w, c, http.StatusOK, "signout", v)
 	}
 	b.sessions = nil
-	return s.signedOut(w, c, &b, f)
+	return s.signedOut(w, c, &b, f, before)
 }
 
 // signOut takes the form of the page that offers several accounts.
 func (s *Server) signOut(w http.ResponseWriter, c *call, b *browser, f flow, form url.Values) error {
+	before := slices.Clone(b.sessions)
 	if form.Get("everybody") != "" {
 		b.sessions = nil
 	} else {
 		b.forget(object(form.Get("session")))
 	}
-	return s.signedOut(w, c, b, f)
+	return s.signedOut(w, c, b, f, before)
 }
 
-func (s *Server) signedOut(w http.ResponseWriter, c *call, b *browser, f flow) error {
+// signedOut tells the applications that want to hear of it, and sends the person back.
+func (s *Server) signedOut(w http.ResponseWriter, c *call, b *browser, f flow, before []session) error {
+	frames := s.leave(c, b, before, f.Params.Get("client_id"))
 	s.writeBrowser(w, *b)
 	c.record.Outcome = "signed out"
-	if target, ok := s.wayBack(f.Params); ok {
+	target, back := s.wayBack(f.Params)
+	if back && len(frames) == 0 {
 		w.Header().Set("Location", target)
 		w.WriteHeader(http.StatusFound)
 		return nil
 	}
-	return s.render(w, c, http.StatusOK, "done", view{Title: "You’re signed out", Text: "You have signed out of this browser.", Good: true})
+	if back {
+		w.Header().Set("Refresh", "1;url="+target) // when the frames have had a moment
+	}
+	return s.render(w, c, http.StatusOK, "done", view{
+		Title: "You’re signed out", Text: "You have signed out of this browser.", Good: true, Frames: frames, Target: target,
+	})
 }
 
 // wayBack returns where a person goes after signing out, if that is registered.
