@@ -20,6 +20,7 @@ type demoFlags struct {
 	once                        bool
 	docs, people                string
 	entraAddr, searchAddr, addr string
+	webAddr                     string
 	skipBad                     bool
 }
 
@@ -31,8 +32,10 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole way of a call on this machine, without Azure",
-		Long: `Run a local Entra, a local AI Search and the MCP server in one process; sign alice, bob and carol in, call
-get_documents as each, and hold what each saw against the documents' permissions. Exit code 1 on any difference.`,
+		Long: `Run a local Entra, a local AI Search, the MCP server and the web agent in one process; sign alice, bob and carol in,
+call get_documents as each, and hold what each saw against the documents' permissions. Exit code 1 on any difference.
+Then serve until Ctrl-C: open the page whose address it prints, sign in as alice, in another window as bob, and ask both
+the same. With --once it stops after the show, without the page.`,
 		Example: "  onbehalf demo --once\n  onbehalf demo --docs debian.jsonl --people people.jsonl",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,6 +55,7 @@ get_documents as each, and hold what each saw against the documents' permissions
 	cmd.Flags().StringVar(&flags.entraAddr, "entra-addr", "127.0.0.1:8443", "where the local Entra listens")
 	cmd.Flags().StringVar(&flags.searchAddr, "search-addr", "127.0.0.1:8444", "where the local Search listens")
 	cmd.Flags().StringVar(&flags.addr, "addr", "127.0.0.1:8000", "where the MCP server listens")
+	cmd.Flags().StringVar(&flags.webAddr, "web-addr", "127.0.0.1:8080", "where the web agent listens")
 	cmd.Flags().BoolVar(&flags.skipBad, "skip-bad", false, "leave out documents that do not parse instead of stopping")
 	return cmd
 }
@@ -78,11 +82,18 @@ func (a *app) runDemo(ctx context.Context, flags demoFlags) error {
 		defer os.RemoveAll(dir)
 		config.EnvFile = filepath.Join(dir, "demo.env")
 	}
-	listeners, err := listenAll(ctx, false, flagged{"--entra-addr", flags.entraAddr}, flagged{"--search-addr", flags.searchAddr}, flagged{"--addr", flags.addr})
+	addresses := []flagged{{"--entra-addr", flags.entraAddr}, {"--search-addr", flags.searchAddr}, {"--addr", flags.addr}}
+	if !flags.once {
+		addresses = append(addresses, flagged{"--web-addr", flags.webAddr})
+	}
+	listeners, err := listenAll(ctx, false, addresses...)
 	if err != nil {
 		return err
 	}
 	config.Entra, config.Search, config.MCP = listeners[0], listeners[1], listeners[2]
+	if !flags.once {
+		config.Web = listeners[3]
+	}
 	return demo.Run(ctx, config)
 }
 

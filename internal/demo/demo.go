@@ -29,6 +29,7 @@ import (
 // Config says where to listen and what to show.
 type Config struct {
 	Entra, Search, MCP net.Listener
+	Web                net.Listener        // of the web agent; nil: none
 	Documents          []sample.Document   // nil: the five sample documents
 	People             io.Reader           // more people, as JSON lines; nil: none
 	Progress           func(done, all int) // called while documents are loaded
@@ -59,7 +60,8 @@ type demo struct {
 	people   []person
 	out      *screen
 	now      func() time.Time
-	tamper   func() // tests change what is expected here
+	web      *webAgent // nil: none
+	tamper   func()    // tests change what is expected here
 }
 
 // Run shows the demonstration; unless Config.Once is set it then serves until the context ends. It closes the listeners
@@ -87,6 +89,12 @@ func (d *demo) run(ctx context.Context, server *serve.Server) error {
 	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
+	var agentEnded <-chan error
+	if d.web != nil {
+		var endpoint httprun.Endpoint
+		endpoint, agentEnded = d.web.serve(serving, config.Web, &config)
+		endpoints = append(endpoints, endpoint)
+	}
 	served := make(chan error, 1)
 	go func() { served <- httprun.Serve(serving, grace, endpoints...) }()
 
@@ -97,7 +105,11 @@ func (d *demo) run(ctx context.Context, server *serve.Server) error {
 	} else {
 		d.invite()
 	}
-	return errors.Join(shown, <-served)
+	errs := []error{shown, <-served}
+	if agentEnded != nil {
+		errs = append(errs, <-agentEnded)
+	}
+	return errors.Join(errs...)
 }
 
 func assemble(ctx context.Context, config Config) (*demo, *serve.Server, error) {
@@ -112,6 +124,11 @@ func assemble(ctx context.Context, config Config) (*demo, *serve.Server, error) 
 	}
 	d.client = d.local.Client()
 	server, err := d.prepare() //nolint:contextcheck // what sends traces lives as long as the server
+	if err == nil && config.Web != nil {
+		if d.web, err = d.startAgent(); err != nil { //nolint:contextcheck // turns outlive what begins them
+			err = errors.Join(err, server.Close())
+		}
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, d.local.Close())
 	}

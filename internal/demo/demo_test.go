@@ -1,10 +1,13 @@
 package demo
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -74,6 +77,10 @@ func TestDemoEndsWhenInterrupted(t *testing.T) {
 	var out bytes.Buffer
 	c := config(t, &out)
 	c.Once = false
+	var err error
+	if c.Web, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, c) }()
 	select {
@@ -83,5 +90,52 @@ func TestDemoEndsWhenInterrupted(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("still running")
+	}
+}
+
+// After the show the web agent answers, until the interruption, and then nothing is left.
+func TestDemoServesThePage(t *testing.T) {
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	shown, screen := io.Pipe()
+	c := config(t, nil)
+	c.Once, c.Out = false, screen
+	var err error
+	if c.Web, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, c)
+		_ = screen.Close()
+	}()
+	lines, address := bufio.NewScanner(shown), ""
+	for address == "" && lines.Scan() {
+		if rest, ok := strings.CutPrefix(lines.Text(), "Open "); ok {
+			address, _, _ = strings.Cut(rest, " ")
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, shown) }()
+	client := &http.Client{Timeout: 10 * time.Second}
+	answer, err := client.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil || answer.StatusCode != http.StatusOK || !bytes.Contains(text, []byte("Sign in")) || !bytes.Contains(text, []byte("local tenant")) {
+		t.Errorf("%s: %v HTTP %d\n%s", address, err, answer.StatusCode, text)
+	}
+	client.CloseIdleConnections()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if now := runtime.NumGoroutine(); now > before {
+		t.Errorf("%d goroutines are left", now-before)
 	}
 }

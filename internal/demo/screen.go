@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onbehalf/onbehalf/chain"
+	"github.com/onbehalf/onbehalf/internal/local"
 	"github.com/onbehalf/onbehalf/internal/sample"
 	"github.com/onbehalf/onbehalf/internal/tools"
 )
@@ -204,9 +205,15 @@ func (s *screen) verdict(right, asked, refused, tried int, took time.Duration, o
 // invite says what to try while the demonstration goes on serving.
 func (d *demo) invite() {
 	file := d.config.EnvFile
+	if d.web != nil {
+		d.out.printf(`
+Open %s and sign in as alice; in another window, a private one, as bob. Ask both
+the same. Everybody of the sample tenant signs in by a click, or with the password %s
+`, d.web.url, local.Password)
+	}
 	d.out.printf(`
 Serving until you press Ctrl-C. Settings: %s
-Try, in another terminal:
+Or, in another terminal:
   onbehalf call whoami --env %s
   onbehalf call get_documents query=roadmap --env %s --chain
   onbehalf accounts --env %s

@@ -34,6 +34,9 @@ type Config struct {
 	Logger        *slog.Logger
 }
 
+// Password is that of everybody in the sample tenant.
+const Password = entraserver.ContosoPassword
+
 // Local is the two services, ready to be served.
 type Local struct {
 	EntraURL, SearchURL string // without a trailing slash
