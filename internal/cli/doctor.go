@@ -68,7 +68,7 @@ an HTTP answer, a line of a log. Both take - for standard input.`,
 
 func (a *app) listChecks() error {
 	for _, c := range doctor.List() {
-		if _, err := fmt.Fprintf(a.Out, "%-30s  %s\n", c.ID, c.Title); err != nil {
+		if _, err := fmt.Fprintf(a.Out, "%-33s  %s\n", c.ID, c.Title); err != nil {
 			return err
 		}
 	}
