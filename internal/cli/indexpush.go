@@ -134,7 +134,7 @@ func (p *push) run(ctx context.Context, path string, definition *search.Definiti
 		return err
 	}
 	p.remark(ctx)
-	if err = p.openJournal(path); err != nil {
+	if err = p.openJournal(path, definition.ETag); err != nil {
 		return err
 	}
 	return p.upload(ctx)
@@ -198,7 +198,7 @@ func (p *push) bad(problem *corpus.InputError) error {
 }
 
 // openJournal opens the journal beside the input. The five sample documents need none.
-func (p *push) openJournal(path string) error {
+func (p *push) openJournal(path, etag string) error {
 	if p.flags.sample {
 		return nil
 	}
@@ -208,7 +208,7 @@ func (p *push) openJournal(path string) error {
 	}
 	p.outcome.Journal = file
 	journal, state, err := provision.OpenJournal(file, provision.JournalFor{
-		Endpoint: p.o.settings.Get("AZURE_SEARCH_ENDPOINT"), Index: p.o.index, Input: p.survey.Digest, Documents: p.survey.Documents,
+		Endpoint: p.o.settings.Get("AZURE_SEARCH_ENDPOINT"), Index: p.o.index, ETag: etag, Input: p.survey.Digest, Documents: p.survey.Documents,
 	})
 	if err != nil {
 		return shell.Hint(err, "--journal FILE keeps it elsewhere")

@@ -122,7 +122,11 @@ func (o *operator) identity(endpoint string, hosts ...string) (azcore.TokenCrede
 		if host := u.Hostname(); host != "localhost" && host != "127.0.0.1" {
 			return nil, fmt.Errorf("%s is not on this machine, but the authority is: it gets no token", u.Host)
 		}
-		return azidentity.NewEnvironmentCredential(&azidentity.EnvironmentCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: true})
+		credential, err := azidentity.NewEnvironmentCredential(&azidentity.EnvironmentCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: true})
+		if err != nil {
+			return nil, shell.Hint(err, "a local Entra knows the identity that AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET name, and no other")
+		}
+		return credential, nil
 	}
 	ours := false
 	for _, host := range hosts {

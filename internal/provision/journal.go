@@ -23,6 +23,7 @@ const (
 type JournalFor struct {
 	Endpoint  string `json:"endpoint"`
 	Index     string `json:"index"`
+	ETag      string `json:"etag"`      // of the index: one that was made anew is another
 	Input     string `json:"input"`     // digest of the documents
 	Documents int    `json:"documents"` // how many they are
 }
@@ -182,7 +183,13 @@ func (j *Journal) line(text []byte) error {
 func (j *Journal) Close() error { return j.file.Close() }
 
 // Remove closes the journal of an upload that is complete and removes it.
-func (j *Journal) Remove() error { return errors.Join(j.file.Close(), os.Remove(j.path)) }
+func (j *Journal) Remove() error {
+	err := os.Remove(j.path)
+	if errors.Is(err, fs.ErrNotExist) { // another run of the same upload was faster
+		err = nil
+	}
+	return errors.Join(j.file.Close(), err)
+}
 
 // span is a range of positions, both ends included.
 type span [2]int

@@ -64,7 +64,7 @@ func TestJournalContinues(t *testing.T) {
 
 // A file that is no journal is left as it is.
 func TestOtherFilesAreNoJournals(t *testing.T) {
-	for desc, text := range map[string]string{"a text": "Dear diary\n", "JSON": `{"id":"1"}` + "\n", "a bad span": `{"onbehalf":"upload journal 1","endpoint":"","index":"","input":"","documents":0}` + "\n[[3,1]]\n"} {
+	for desc, text := range map[string]string{"a text": "Dear diary\n", "JSON": `{"id":"1"}` + "\n", "a bad span": `{"onbehalf":"upload journal 1","endpoint":"","index":"","etag":"","input":"","documents":0}` + "\n[[3,1]]\n"} {
 		path := filepath.Join(t.TempDir(), "file")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

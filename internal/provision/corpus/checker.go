@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type Checker struct {
 	// of the document under way
 	found    *finding
 	elements int
+	objects  int // counts all objects of all documents
 }
 
 // field is a field of the definition, ready to check values.
@@ -54,6 +56,7 @@ type field struct {
 	collection bool
 	whole      bool // values are indexed as one term
 	inner      map[string]*field
+	seenIn     int // the object that had it last
 }
 
 // finding is what a document says of its readers.
@@ -125,19 +128,20 @@ func (c *Checker) check(document []byte) (*finding, *InputError) {
 // object checks the members of an object. A name that stands twice is refused: the service and its clients differ on which
 // counts.
 func (c *Checker) object(scan *jsonscan.Scanner, fields map[string]*field, path string) (problem *InputError) {
-	seen := make(map[string]bool, len(fields))
+	c.objects++
+	object := c.objects
 	err := scan.Object(func(name string, _ int) error {
 		f := fields[name]
 		switch {
 		case f == nil:
 			problem = unknown(path, name, fields)
-		case seen[name]:
+		case f.seenIn == object:
 			problem = &InputError{Field: path + name, Err: errors.New("stands twice")}
 		}
 		if problem != nil {
 			return problem
 		}
-		seen[name] = true
+		f.seenIn = object
 		problem = c.member(scan, f, path+name)
 		return errorOf(problem)
 	})
@@ -247,8 +251,8 @@ func (c *Checker) text(f *field, path string, raw []byte) *InputError {
 	if !f.Key && !f.whole && f.PermissionFilter == "" {
 		return nil // it may be long, and nothing more is asked of it
 	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
+	s, err := unquote(raw)
+	if err != nil {
 		return &InputError{Field: path, Err: err}
 	}
 	if f.Key && f.Field == c.key {
@@ -262,6 +266,15 @@ func (c *Checker) text(f *field, path string, raw []byte) *InputError {
 		return c.reader(f, path, s)
 	}
 	return nil
+}
+
+// unquote reads a string that was scanned.
+func unquote(raw []byte) (s string, err error) {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	err = json.Unmarshal(raw, &s)
+	return s, err
 }
 
 // keyProblem applies the naming rules.

@@ -4,6 +4,7 @@
 package corpus
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -24,9 +25,9 @@ const (
 
 // Entry is one document of an input.
 type Entry struct {
-	Position int    // a line, or the number of a file in the folder, from 1
-	Origin   string // "FILE:12" or "FOLDER/a.md", for messages
-	Document search.Document
+	Position int             // a line, or the number of a file in the folder, from 1
+	Origin   string          // "FILE:12" or "FOLDER/a.md", for messages
+	Document search.Document // good until the next one
 }
 
 // Source is an input that can be read several times: first to be checked, then to be uploaded.
@@ -170,7 +171,7 @@ func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[pr
 			if s.skipped[entry.Position] || err == nil && done(entry.Position) {
 				continue
 			}
-			item := provision.Item{Position: entry.Position, Action: search.Action{Kind: search.Upload, Document: entry.Document}}
+			item := provision.Item{Position: entry.Position, Action: search.Action{Kind: search.Upload, Document: bytes.Clone(entry.Document)}}
 			if !yield(item, err) {
 				return
 			}
