@@ -209,7 +209,7 @@ var found = map[string]any{"documents": []map[string]any{
 
 func TestAnswerWithSources(t *testing.T) {
 	docs := serve(t, map[string]handler{"get": returns(found)})
-	s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"leave"}`)), says("Thirty days [1]."))
+	s := newScene(t, agent.Config{Ask: unasked("docs.get"), Instructions: "Be brief."}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"leave"}`)), says("Thirty days [1]."))
 	m := s.ask("How much leave?")
 	if m.State != agent.Done || m.Text != "Thirty days [1]." || !m.Usage.Estimated {
 		t.Fatalf("got %+v", m)
@@ -217,6 +217,9 @@ func TestAnswerWithSources(t *testing.T) {
 	c := s.find("get")
 	if c.State != agent.Succeeded || c.Host != "docs.example" || len(c.Sources) != 2 || c.Sources[0] != (agent.Source{N: 1, ID: "1", Title: "Handbook", Extract: "Thirty days of leave.", Score: 1.5}) {
 		t.Errorf("got %+v", c)
+	}
+	if system := s.model.requests[0].Messages[0]; system.Role != "system" || !strings.HasSuffix(system.Text, "\nBe brief.") {
+		t.Errorf("the model is told %+v", system)
 	}
 	told := s.model.last()
 	if data, ok := agent.Unwrap(told); !ok || !strings.Contains(data, `"cite":"[2]"`) || !strings.Contains(told, "<<<"+c.ID) {

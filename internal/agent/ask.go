@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,18 +28,25 @@ func (p AskPolicy) check() error {
 func (a *Agent) unasked(t *Tool) bool {
 	name := t.Server + "." + t.Name
 	pin, named := a.cfg.Ask.Unasked[name]
-	switch {
-	case !named:
+	if !named {
 		return false
-	case pin != "":
-		return strings.HasPrefix(t.Definition, pin)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.seen[name] == "" {
-		a.seen[name] = t.Definition
+	first := a.seen[name]
+	if first == "" {
+		first, a.seen[name] = t.Definition, t.Definition
+		a.cfg.Logger.Info("a tool is configured to run unasked", slog.String("tool", name), slog.String("definition", t.Definition), slog.Bool("pinned", pin != ""))
 	}
-	return a.seen[name] == t.Definition
+	may := first == t.Definition
+	if pin != "" {
+		may = strings.HasPrefix(t.Definition, pin)
+	}
+	if !may && a.other[name] != t.Definition {
+		a.other = set(a.other, name, t.Definition)
+		a.cfg.Logger.Warn("a tool asks although it is configured not to: its definition is another one", slog.String("tool", name), slog.String("definition", t.Definition))
+	}
+	return may
 }
 
 // pinned reports whether the operator has read this very definition.

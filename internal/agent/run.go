@@ -21,8 +21,9 @@ type Agent struct {
 	cfg   Config
 	links *links
 
-	mu   sync.Mutex
-	seen map[string]string // by "server.tool" that may run unasked: the first definition
+	mu sync.Mutex
+	// By "server.tool" that is configured to run unasked: its first definition, and one that asks of which the log knows.
+	seen, other map[string]string
 }
 
 // New validates the configuration.

@@ -152,17 +152,20 @@ func telling(question string) []string {
 
 // passage returns the paragraph of a text that holds most of the words, the first such.
 func passage(text string, words []string) string {
-	best, most := text, 0
-	for paragraph := range strings.SplitSeq(text, "\n\n") {
+	best, most := "", -1
+	for paragraph := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n") {
 		lower, held := strings.ToLower(paragraph), 0
 		for _, word := range words {
 			if strings.Contains(lower, strings.ToLower(word)) {
 				held++
 			}
 		}
-		if held > most && !strings.HasPrefix(paragraph, "#") {
+		if heading := strings.HasPrefix(strings.TrimSpace(paragraph), "#"); held > most && !heading && lower != "" {
 			best, most = paragraph, held
 		}
+	}
+	if most < 0 {
+		return text
 	}
 	return best
 }

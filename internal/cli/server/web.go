@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +36,7 @@ type webFlags struct {
 	hosts, proxies     []string
 	servers, unasked   []string
 	model              string
+	instructions       string
 	plainModel         bool
 	history            string
 	historyFile        string
@@ -72,6 +75,7 @@ Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise i
 	cmd.Flags().IntVar(&flags.historyDays, "history-days", 30, "forget conversations that were not changed for so many days; 0 for never")
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside WEB_URL's, as load balancers send it")
 	cmd.Flags().StringSliceVar(&flags.proxies, "trust-proxy", nil, "believe the X-Forwarded-For of reverse proxies in this `NETWORK`, such as 10.0.0.0/8: else all who come through one count as one address")
+	cmd.Flags().StringVar(&flags.instructions, "instructions", "", "tell the model what is in this `FILE`, after the built-in words: who asks here, and how to answer")
 	cmd.Flags().BoolVar(&flags.plainModel, "dangerously-plain-model", false, "let OPENAI_BASE_URL be http to another machine: questions, documents and the key go there in clear")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
 	return cmd
@@ -220,11 +224,31 @@ func newAgent(settings *shell.Settings, flags webFlags, logger *slog.Logger) (*a
 		return nil, web.Model{}, err
 	}
 	name, standIn := model.Name()
-	a, err := agent.New(agent.Config{Model: model, Ask: policy, Version: shell.Version().Version, Logger: logger})
+	instructions, err := readInstructions(flags.instructions)
+	if err != nil {
+		return nil, web.Model{}, err
+	}
+	a, err := agent.New(agent.Config{Model: model, Ask: policy, Instructions: instructions, Version: shell.Version().Version, Logger: logger})
 	if err != nil {
 		return nil, web.Model{}, shell.Usage(err)
 	}
 	return a, web.Model{Name: name, Builtin: standIn}, nil
+}
+
+// readInstructions reads the operator's words to the model.
+func readInstructions(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	const most = 16 << 10
+	text, err := os.ReadFile(file)
+	switch {
+	case err != nil:
+		return "", shell.Usage(fmt.Errorf("--instructions: %w", err))
+	case len(text) > most || !utf8.Valid(text):
+		return "", shell.Usage(fmt.Errorf("--instructions: %s: want UTF-8 text of %d KiB at most", file, most>>10))
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // answering says at the start what answers.
@@ -265,12 +289,21 @@ func ConfigureWeb(settings *shell.Settings, trust shell.Trust, logger *slog.Logg
 		return web.Config{}, shell.Usage(err)
 	}
 	_, notMicrosoft := entra.CloudOf(in.Authority)
+	local := notMicrosoft != nil && settings.Get("ONBEHALF_LOCAL") == "1"
 	return web.Config{
-		URL: base, SignIn: hosted, Scope: scope, Authority: in.Authority, Local: notMicrosoft != nil && settings.Get("ONBEHALF_LOCAL") == "1", Logger: logger,
+		URL: base, SignIn: hosted, Scope: scope, Authority: in.Authority, Local: local, Logger: logger,
 		Servers:   []web.Server{{Name: mainServer, URL: mcpURL, APIs: []string{scope.Resource()}}},
 		MCPClient: mcpClient,
-		Examples:  []string{"What do I have on the roadmap?", "Which documents may I see?", "Who am I here?"},
+		Examples:  examples(local),
 	}, nil
+}
+
+// examples are questions to begin with: about the sample documents where the authority is a local one.
+func examples(local bool) []string {
+	if local {
+		return []string{"What is on the roadmap?", "How many days of leave are there?", "What does the forecast say about revenue?"}
+	}
+	return []string{"Which documents may I see?"}
 }
 
 // apiScope is what a client of the MCP server asks for.
