@@ -172,7 +172,7 @@ func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
 		return err
 	}
 	if failed := report.Count(exam.Fail); failed > 0 {
-		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks failed", failed, len(report.Results)))
+		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks failed: %s", failed, len(report.Results), strings.Join(report.IDs(exam.Fail), ", ")))
 	}
 	return nil
 }

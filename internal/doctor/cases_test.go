@@ -173,6 +173,7 @@ func brokenRegistrations(c *clinic) []brokenCase {
 		{id: "registration.assignment", want: exam.Warn, says: "AADSTS50105", desc: "assignment is required", breaks: func(c *clinic) {
 			c.principal(api, func(sp *entraserver.ServicePrincipal) { sp.AppRoleAssignmentRequired = true })
 		}},
+		{id: "registration.roles", want: exam.Warn, says: "Application.ReadWrite.All", desc: "an API that may change registrations", breaks: func(c *clinic) { c.assign(api, "Application.ReadWrite.All") }},
 		{id: "registration.groups", want: exam.Warn, says: "more than 200 groups", desc: "no right to look groups up", breaks: func(c *clinic) { c.revoke(api, entra.GraphAppID) }},
 		{id: "registration.search-principal", want: exam.Fail, says: "az ad sp create --id " + entra.SearchAppID, desc: "a tenant without Azure AI Search", breaks: func(c *clinic) { c.principal(entra.SearchAppID, nil) }},
 		{id: "registration.search-permission", want: exam.Fail, says: "az ad app permission add", desc: "the permission is not listed", breaks: changed(api, func(a *application) { a.RequiredResourceAccess = nil })},

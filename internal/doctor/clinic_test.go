@@ -249,6 +249,17 @@ func (c *clinic) consent(client, resource, person, scope string) {
 	c.must(err1, err2, err3, c.directory().Consent(from, to, who, scope))
 }
 
+// assign gives an application a role of Microsoft Graph.
+func (c *clinic) assign(app, role string) {
+	c.t.Helper()
+	client, err1 := identity.ParseClientID(app)
+	graph, err2 := identity.ParseClientID(entra.GraphAppID)
+	c.must(err1, err2)
+	roles := c.directory().Application(graph).AppRoles
+	i := slices.IndexFunc(roles, func(r entraserver.AppRole) bool { return r.Value == role })
+	c.must(c.directory().Assign(&entraserver.RoleAssignment{AppRoleID: roles[i].ID, PrincipalID: c.directory().PrincipalOf(client).ID, ResourceID: c.directory().PrincipalOf(graph).ID}))
+}
+
 // unauthorize takes the pre-authorization of a client away.
 func (c *clinic) unauthorize(client string) {
 	c.t.Helper()

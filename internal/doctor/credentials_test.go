@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,5 +171,18 @@ func TestWithoutRights(t *testing.T) {
 			report.Results = slices.DeleteFunc(report.Results, func(r exam.Result) bool { return r.ID == "graph.rights" || r.Because == "graph.rights" })
 			judge(t, b, report)
 		})
+	}
+}
+
+// TestRightsOfItsOwn lets the API look at its registration by itself, where nobody else may.
+func TestRightsOfItsOwn(t *testing.T) {
+	c := open(t)
+	c.assign(c.entra.API, "Directory.Read.All")
+	report := c.examine(nil, func(cfg *doctor.Config) { cfg.GraphToken = nil })
+	judge(t, brokenCase{}, report)
+	for _, r := range report.Results {
+		if r.ID == "graph.rights" && r.Seen != "as the API's own credential" || r.ID == "registration.roles" && !strings.Contains(r.Seen, "read alone: Directory.Read.All") {
+			t.Errorf("%s: %s", r.ID, r.Seen)
+		}
 	}
 }

@@ -34,6 +34,7 @@ func registrationChecks() []check {
 		{ID: "registration.confidential", Title: "the API is no public client", Needs: api, Run: registrationConfidential},
 		{ID: "registration.credential", Title: "the credential of the settings is registered, and is good for a while", Needs: []string{"registration.api", "settings.credential"}, Unless: []string{"settings.quotes", "settings.secret", "settings.certificate"}, Run: registrationCredential},
 		{ID: "registration.assignment", Title: "everybody in the tenant may use the API", Needs: []string{"registration.api-principal"}, Run: registrationAssignment},
+		{ID: "registration.roles", Title: "the API itself may change nothing in the tenant", Needs: []string{"registration.api-principal"}, Run: registrationRoles},
 		{ID: "registration.groups", Title: "the groups of people who are in many can be looked up", Needs: []string{"registration.api-principal"}, Run: registrationGroups},
 		{ID: "registration.search-principal", Title: "Azure AI Search is known in the tenant", Needs: []string{"graph.rights"}, Run: registrationSearchPrincipal},
 		{ID: "registration.search-permission", Title: "the API asks for the permission to search on behalf of people", Needs: []string{"registration.api", "registration.search-principal"}, Run: registrationSearchPermission},
@@ -236,6 +237,37 @@ func registrationAssignment(_ context.Context, s *state) exam.Finding {
 		return exam.Warned("assignment is required", "Who is not assigned, directly or by a group, is refused at sign-in (AADSTS50105). That may be meant.", "Entra admin center > Enterprise applications > the API > Users and groups, or Properties > Assignment required: No")
 	}
 	return exam.Good("no assignment is required")
+}
+
+// registrationRoles looks for application permissions of the API's own. It needs none: whoever breaks into the server has
+// them without any person.
+func registrationRoles(ctx context.Context, s *state) exam.Finding {
+	held, err := graph.List[graph.AppRoleAssignment](ctx, s.graph, "/servicePrincipals/"+s.apiPrincipal.ID+"/appRoleAssignments", nil, 200)
+	if err != nil {
+		return graphTrouble(err)
+	}
+	if len(held) == 0 {
+		return exam.Good("no application permissions")
+	}
+	sp, err := s.principal(ctx, entra.GraphAppID)
+	if err != nil {
+		return graphTrouble(err)
+	}
+	var reading, changing []string
+	for _, assignment := range held {
+		i := slices.IndexFunc(sp.AppRoles, func(r graph.AppRole) bool { return r.ID == assignment.AppRoleID && assignment.ResourceID == sp.ID })
+		switch {
+		case i < 0:
+		case strings.Contains(sp.AppRoles[i].Value, "Write") || strings.Contains(sp.AppRoles[i].Value, "FullControl"):
+			changing = append(changing, sp.AppRoles[i].Value)
+		default:
+			reading = append(reading, sp.AppRoles[i].Value)
+		}
+	}
+	if len(changing) > 0 {
+		return exam.Warned(clipped(strings.Join(changing, ", ")), "The API acts on behalf of people and needs no permission of its own; with these, whoever breaks into the server changes the tenant.", portalApp+" > API permissions: remove the application permissions")
+	}
+	return exam.Good("%s of its own, that read alone: %s", plural(len(reading), "application permission", "application permissions"), clipped(strings.Join(reading, ", ")))
 }
 
 // registrationGroups looks for what the server needs when a person's groups do not fit into her token.

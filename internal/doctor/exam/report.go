@@ -22,6 +22,17 @@ func (r *Report) Count(v Verdict) (n int) {
 	return n
 }
 
+// IDs returns the checks that had a verdict.
+func (r *Report) IDs(v Verdict) []string {
+	var ids []string
+	for _, result := range r.Results {
+		if result.Verdict == v {
+			ids = append(ids, result.ID)
+		}
+	}
+	return ids
+}
+
 // Summary says in one line what came of all checks.
 func (r *Report) Summary() string {
 	return fmt.Sprintf("%d checks: %d ok, %d warn, %d fail, %d skipped", len(r.Results), r.Count(OK), r.Count(Warn), r.Count(Fail), r.Count(Skipped))
