@@ -288,3 +288,47 @@ func TestRefusalsResumeTheVeryCall(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 }
+
+// What was approved and not begun runs after a restart; what ran counts as not known, and is not repeated.
+func TestARestartInTheMiddle(t *testing.T) {
+	docs := serve(t, map[string]handler{"get": returns(found)})
+	s := newScene(t, agent.Config{}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"a"}`), call("docs__get", `{"words":"b"}`), call("docs__get", `{"words":"c"}`)))
+	s.ask("?")
+	calls := s.Messages[1].Calls
+	s.Messages[1].State, calls[0].State, calls[1].State = agent.Running, agent.InFlight, agent.Approved
+	m := s.run(t.Context())
+	if got := docs.called(); m.State != agent.Waiting || m.Calls[0].State != agent.CallFailed || m.Calls[1].State != agent.Succeeded || m.Calls[2].State != agent.Asking || !slices.Equal(got, []string{"get b"}) {
+		t.Errorf("got %+v, called %q", m, got)
+	}
+	if m = s.decide(&s.Messages[1].Calls[2], agent.Deny); m.State != agent.Done || len(s.Messages) != 3 {
+		t.Errorf("got %+v", m)
+	}
+	before := len(s.events)
+	if s.run(t.Context()); len(s.events) != before {
+		t.Errorf("where there is nothing to do, something happens: %+v", s.events[before:])
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	ok := agent.Server{Name: "docs", Transport: func(context.Context) (mcp.Transport, error) { return nil, context.Canceled }}
+	wrong := func(change func(*agent.Server)) agent.Server {
+		s := ok
+		change(&s)
+		return s
+	}
+	for desc, servers := range map[string][]agent.Server{
+		"upper case": {wrong(func(s *agent.Server) { s.Name = "Docs" })}, "underscore": {wrong(func(s *agent.Server) { s.Name = "a__b" })}, "empty": {wrong(func(s *agent.Server) { s.Name = "" })},
+		"twice": {ok, ok}, "no transport": {wrong(func(s *agent.Server) { s.Transport = nil })},
+	} {
+		s := newScene(t, agent.Config{}, servers)
+		s.Ask("q", "?", time.Now())
+		if err := s.agent.Run(t.Context(), s.person, s.Conversation, func(agent.Event) {}); err == nil {
+			t.Errorf("%s: accepted", desc)
+		}
+	}
+	s := newScene(t, agent.Config{Limits: agent.Limits{Question: 10}}, []agent.Server{ok})
+	s.Ask("q", strings.Repeat("x", 11), time.Now())
+	if err := s.agent.Run(t.Context(), s.person, s.Conversation, func(agent.Event) {}); err == nil {
+		t.Error("a question that is too long is accepted")
+	}
+}

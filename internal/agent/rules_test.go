@@ -190,15 +190,15 @@ func TestArgumentsAreChecked(t *testing.T) {
 			t.Errorf("%.40s: the model was told %q", arguments, s.model.last())
 		}
 	}
-	// What is shown is what is sent: no key twice.
+	// What is shown is what is sent: no key twice, nothing hidden.
 	docs := serve(t, map[string]handler{"get": returns(found)})
-	s := newScene(t, agent.Config{}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"a","words":"b"}`)))
+	s := newScene(t, agent.Config{}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", "{\"words\":\"a\",\"words\":\"b\u202e<\U000e0041ö\"}")))
 	s.ask("?")
-	if got := string(s.find("get").Arguments); got != `{"words":"b"}` {
+	if got := string(s.find("get").Arguments); got != `{"words":"b\u202e<\udb40\udc41ö"}` {
 		t.Errorf("shown: %s", got)
 	}
 	s.decide(s.find("get"), agent.Allow)
-	if got := docs.called(); len(got) != 1 || got[0] != "get b" {
+	if got := docs.called(); len(got) != 1 || got[0] != "get b\u202e<\U000e0041ö" {
 		t.Errorf("sent: %q", got)
 	}
 }

@@ -30,7 +30,7 @@ const notKept = "The text of this answer is not kept, nor are its sources beyond
 func (a *App) showMessage(conversation string, m *agent.Message, thin bool) Message {
 	out := Message{
 		ID: m.ID, Role: string(m.Role), Text: m.Text, State: string(m.State), Failure: m.Failure, At: m.At,
-		Calls: make([]Call, 0, len(m.Calls)), Notes: slices.Clone(m.Notes), Sources: []Source{},
+		Calls: make([]Call, 0, len(m.Calls)), Notes: append([]string{}, m.Notes...), Sources: []Source{},
 	}
 	if m.Role == agent.Assistant {
 		out.HTML = a.markdown.html(m.Text)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -64,7 +65,7 @@ func NewSchema(input any) (*Schema, error) {
 }
 
 // Check reads arguments and holds them against the schema. It returns the object as it is shown and sent: written anew,
-// so that no key stands there twice.
+// so that no key stands there twice and nothing is hidden.
 func (s *Schema) Check(arguments string) (json.RawMessage, error) {
 	if strings.TrimSpace(arguments) == "" {
 		arguments = "{}"
@@ -92,7 +93,24 @@ func (s *Schema) Check(arguments string) (json.RawMessage, error) {
 	if err := s.resolved.Validate(instance); err != nil {
 		return nil, errors.New(Line(err.Error(), maxComplaint))
 	}
-	return text, nil
+	return showing(text), nil
+}
+
+// showing escapes what cannot be seen in JSON, so that a person who allows it reads what is sent.
+func showing(text json.RawMessage) json.RawMessage {
+	var out bytes.Buffer
+	for _, r := range string(text) {
+		switch {
+		case visible(r) == r:
+			out.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.Bytes()
 }
 
 // marshal writes JSON that is read by people, too: without escapes for HTML.
