@@ -84,10 +84,11 @@ var mayImport = map[string][]string{
 	"internal/cli":   {"*"},
 
 	// The command line, in three parts so that the production server links one of them without the rest.
-	"internal/cli/shell":  {"identity", "entra", "internal/httprun"},
-	"internal/cli/server": {"*"},
-	"internal/cli/client": {"identity", "entra", "chain", "signin", "signin/vault", "internal/cli/shell"},
-	"cmd/onbehalf":        {"internal/cli", "internal/cli/shell"},
+	"internal/cli/shell":    {"identity", "entra", "internal/httprun"},
+	"internal/cli/server":   {"*"},
+	"internal/cli/operator": {"*"},
+	"internal/cli/client":   {"identity", "entra", "chain", "signin", "signin/vault", "internal/cli/shell"},
+	"cmd/onbehalf":          {"internal/cli", "internal/cli/shell"},
 }
 
 // production are the programs that go to production.
@@ -97,7 +98,7 @@ var production = []string{"cmd/onbehalf-server"}
 var neverInProduction = []string{
 	"search/searchclient/elevated",
 	"entra/entraserver", "entra/entratest", "search/searchserver", "search/searchengine", "search/searchtest",
-	"internal/local", "internal/demo", "internal/provision", "internal/sample",
+	"internal/local", "internal/demo", "internal/provision", "internal/sample", "internal/cli/operator",
 }
 
 func TestWhoMayImportWhom(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/onbehalf/onbehalf/internal/cli/client"
+	"github.com/onbehalf/onbehalf/internal/cli/operator"
 	"github.com/onbehalf/onbehalf/internal/cli/server"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
@@ -22,12 +23,11 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
   onbehalf call get_documents --env .env`)
 	root.AddCommand(client.Commands(sh)...)
 	root.AddCommand(server.Commands(sh)...)
+	root.AddCommand(operator.Commands(sh, a.operatorTools())...)
 	root.AddCommand(
 		a.demoCommand(),
 		a.localCommand(),
 		a.setupCommand(),
-		a.indexCommand(),
-		a.verifyACLCommand(),
 		a.conformCommand(),
 		a.doctorCommand(),
 		a.versionCommand(),

@@ -1,17 +1,40 @@
 package cli
 
 import (
+	"context"
+	"net/http"
+
 	"github.com/spf13/cobra"
+
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/cli/operator"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
 
-func (a *app) indexCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "index",
-		Short:   "Put documents into the index, see who can read what",
-		Example: "  onbehalf index push documents.jsonl --env .env\n  onbehalf index pull-acl --env .env",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+// operatorTools are what the operator's commands share with the others.
+func (a *app) operatorTools() operator.Tools {
+	return operator.Tools{
+		Progress: a.progress, SameHouse: sameHouse,
+		Administrator: func() operator.Administrator { return &graphReader{app: a} },
 	}
-	cmd.AddCommand(a.indexPushCommand(), a.indexPullCommand())
-	return cmd
 }
+
+// graphReader is an administrator who signs in to read the directory.
+type graphReader struct {
+	app *app
+	ad  administrator
+}
+
+func (r *graphReader) Flags(cmd *cobra.Command) { r.ad.flags(cmd) }
+
+func (r *graphReader) Given() bool { return r.ad.bootstrap != "" || r.ad.tokenFile != "" }
+
+func (r *graphReader) Hint() string { return "--bootstrap-client " + graphTools }
+
+func (r *graphReader) Token(settings *shell.Settings, in entra.Cloud, entraClient *http.Client, scopes ...entra.Scope) (func(context.Context) (identity.Secret, error), error) {
+	return r.app.administratorToken(r.ad, settings, in, in.GraphResource, entraClient, scopes...)
+}
+
+// searchHosts are below which names Azure AI Search answers.
+func searchHosts() []string { return operator.SearchHosts() }

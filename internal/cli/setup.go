@@ -2,6 +2,8 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/onbehalf/onbehalf/internal/cli/operator"
 )
 
 // setupCommand holds what changes a tenant or a service. Each part has plan, apply and, where something can be taken
@@ -18,6 +20,6 @@ it, "destroy" takes away what apply made. They can be interrupted and run again.
 	}
 	cmd.AddCommand(a.setupEntraCommand())
 	cmd.AddCommand(a.setupSearchCommand())
-	cmd.AddCommand(a.setupIndexCommand())
+	cmd.AddCommand(operator.SetupCommand(a.Shell, a.operatorTools()))
 	return cmd
 }

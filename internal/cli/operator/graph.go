@@ -1,4 +1,4 @@
-package cli
+package operator
 
 import (
 	"context"
@@ -88,7 +88,7 @@ func (d *delegate) myGraph(ctx context.Context, caller *identity.Caller) (*graph
 // identity, and as each person who has signed in. Without a delegate, this machine's identity alone.
 func (o *operator) directory(ctx context.Context, d *delegate) *directory.Directory {
 	machine := directory.Source{Name: "this machine's Entra identity", Open: func(context.Context) (*graph.Client, error) {
-		if err := sameHouse(o.cloud); err != nil {
+		if err := o.app.tools.SameHouse(o.cloud); err != nil {
 			return nil, err
 		}
 		credential, err1 := o.identity(o.cloud.Graph, "graph.microsoft.com", "graph.microsoft.us", "microsoftgraph.chinacloudapi.cn")
@@ -99,7 +99,7 @@ func (o *operator) directory(ctx context.Context, d *delegate) *directory.Direct
 		return graph.New(graph.Config{Endpoint: o.cloud.Graph, HTTPClient: client, Token: graphToken(credential, o.cloud)})
 	}}
 	sources := []directory.Source{machine}
-	if o.admin.bootstrap != "" || o.admin.tokenFile != "" {
+	if o.admin.Given() {
 		sources = []directory.Source{{Name: "the administrator", Open: func(context.Context) (*graph.Client, error) { return o.adminGraph() }}}
 	}
 	if d == nil {
@@ -130,14 +130,14 @@ func (o *operator) directory(ctx context.Context, d *delegate) *directory.Direct
 
 // adminGraph is Graph as an administrator who signs in for this command alone.
 func (o *operator) adminGraph() (*graph.Client, error) {
-	if err := sameHouse(o.cloud); err != nil {
+	if err := o.app.tools.SameHouse(o.cloud); err != nil {
 		return nil, err
 	}
 	entraClient, err := o.settings.EntraClient(o.cloud)
 	if err != nil {
 		return nil, err
 	}
-	token, err := o.app.administratorToken(o.admin, o.settings, o.cloud, o.cloud.GraphResource, entraClient,
+	token, err := o.admin.Token(o.settings, o.cloud, entraClient,
 		o.cloud.GraphScope("User.Read.All"), o.cloud.GraphScope("GroupMember.Read.All"))
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package cli
+package operator
 
 import (
 	"context"
@@ -227,7 +227,7 @@ func (p *push) openJournal(path, etag string) error {
 
 func (p *push) upload(ctx context.Context) error {
 	all := p.survey.Documents - p.outcome.Before
-	bar := p.progress("uploading")
+	bar := p.tools.Progress("uploading")
 	options := provision.PushOptions{
 		Parallel: p.flags.parallel, MaxShown: maxShownFailures, Progress: func(done int) { bar(done, all) },
 		Failed: func(f provision.Failure) error { return p.report.write(p.failure(f)) },

@@ -1,4 +1,4 @@
-package cli
+package operator
 
 import (
 	"context"
@@ -46,7 +46,7 @@ Exit codes: 0 every document is as the permissions say, 1 something differs or c
 		RunE: func(cmd *cobra.Command, _ []string) error { return v.run(cmd.Context()) },
 	}
 	v.o.flags(cmd)
-	v.o.admin.flags(cmd)
+	v.o.admin.Flags(cmd)
 	cmd.Flags().StringSliceVar(&v.as, "as", nil, "whose eyes to look through: `PERSON[,PERSON…]` by user principal name or object id")
 	cmd.Flags().BoolVar(&v.anonymous, "anonymous", false, "also as a caller without a person, who may see public documents alone")
 	cmd.Flags().StringVar(&v.documents, "documents", "", "take the permissions from this `FILE` of JSON lines, as it was pushed, instead of the index")
@@ -249,7 +249,7 @@ func (v *verifyACL) unasked(err error) error {
 	if !errors.Is(err, directory.ErrUnasked) {
 		return err
 	}
-	return shell.Hint(err, "GroupMember.Read.All and User.ReadBasic.All would do: sign in an administrator with --bootstrap-client %s, or consent to them for the API", graphTools)
+	return shell.Hint(err, "GroupMember.Read.All and User.ReadBasic.All would do: sign in an administrator with %s, or consent to them for the API", v.o.admin.Hint())
 }
 
 // look asks the service as the person, and compares.

@@ -1,4 +1,4 @@
-package cli
+package operator
 
 import (
 	"context"
@@ -43,7 +43,7 @@ directory, which documents name them; ids that the directory does not know show 
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context()) },
 	}
 	p.o.flags(cmd)
-	p.o.admin.flags(cmd)
+	p.o.admin.Flags(cmd)
 	cmd.Flags().StringSliceVar(&p.principals, "principal", nil, "also look for this object `ID` of a person or group; may be repeated")
 	cmd.Flags().BoolVar(&p.asJSON, "json", false, "print a JSON object a line for each document")
 	return cmd

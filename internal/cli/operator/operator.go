@@ -1,4 +1,5 @@
-package cli
+// Package operator holds the commands of whoever looks after the index: setup index, index push, index pull-acl, verify-acl.
+package operator
 
 import (
 	"context"
@@ -23,6 +24,58 @@ import (
 	"github.com/onbehalf/onbehalf/search/searchclient"
 )
 
+// Tools are what these commands share with others of the command line.
+type Tools struct {
+	// Progress shows how far something is.
+	Progress func(what string) func(done, all int)
+	// Administrator makes a way to sign an administrator in for one command.
+	Administrator func() Administrator
+	// SameHouse refuses a GRAPH_ENDPOINT that does not belong to the authority.
+	SameHouse func(in entra.Cloud) error
+}
+
+// Administrator is somebody who may read the directory and signs in for one command; the token stays in memory.
+type Administrator interface {
+	// Flags adds the flags that say how.
+	Flags(cmd *cobra.Command)
+	// Given reports whether one of them was given.
+	Given() bool
+	// Hint is the flag that signs an administrator in.
+	Hint() string
+	// Token returns a source of tokens for Microsoft Graph.
+	Token(settings *shell.Settings, in entra.Cloud, entraClient *http.Client, scopes ...entra.Scope) (func(context.Context) (identity.Secret, error), error)
+}
+
+// app is what the commands hang on.
+type app struct {
+	*shell.Shell
+	tools Tools
+}
+
+// Commands returns the commands index and verify-acl.
+func Commands(sh *shell.Shell, tools Tools) []*cobra.Command {
+	a := &app{sh, tools}
+	return []*cobra.Command{a.indexCommand(), a.verifyACLCommand()}
+}
+
+// SetupCommand returns the command index that goes below setup.
+func SetupCommand(sh *shell.Shell, tools Tools) *cobra.Command {
+	a := &app{sh, tools}
+	return a.setupIndexCommand()
+}
+
+func (a *app) indexCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "index",
+		Short:   "Put documents into the index, see who can read what",
+		Example: "  onbehalf index push documents.jsonl --env .env\n  onbehalf index pull-acl --env .env",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.indexPushCommand(), a.indexPullCommand())
+	return cmd
+}
+
 // operator is who works on the index: what proves it to the search service and to Microsoft Graph, and the people who have
 // signed in on this machine.
 type operator struct {
@@ -30,7 +83,7 @@ type operator struct {
 	settings *shell.Settings
 	logger   *slog.Logger
 	people   *client.People
-	admin    administrator // for Graph, where this command signs one in
+	admin    Administrator // for Graph, where this command signs one in
 	cloud    entra.Cloud
 	index    string
 
@@ -51,7 +104,9 @@ func (o *operator) indexFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.noKey, "entra", false, "use no key, but this machine's Entra identity: AZURE_CLIENT_ID and its secret, workload or managed identity, or \"az login\"")
 }
 
-func (a *app) newOperator() *operator { return &operator{app: a, people: client.NewPeople(a.Shell)} }
+func (a *app) newOperator() *operator {
+	return &operator{app: a, people: client.NewPeople(a.Shell), admin: a.tools.Administrator()}
+}
 
 // open reads the settings. The working directory has no say in them: an admin key must not go where a file in a cloned
 // repository says.
@@ -87,7 +142,7 @@ func (o *operator) service() (*searchclient.Client, error) {
 		}
 	}
 	if o.as == "" {
-		if config.Credential, err = o.identity(config.Endpoint, searchHosts()...); err != nil {
+		if config.Credential, err = o.identity(config.Endpoint, SearchHosts()...); err != nil {
 			return nil, err
 		}
 		o.as = "this machine's Entra identity"
@@ -99,10 +154,10 @@ func (o *operator) service() (*searchclient.Client, error) {
 	return service, nil
 }
 
-// searchHosts are below which names Azure AI Search answers.
+// SearchHosts are below which names Azure AI Search answers.
 //
 // https://learn.microsoft.com/azure/search/search-security-overview
-func searchHosts() []string {
+func SearchHosts() []string {
 	return []string{".search.windows.net", ".search.azure.us", ".search.azure.cn"}
 }
 
