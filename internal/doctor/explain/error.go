@@ -152,9 +152,12 @@ func byName(name, claims string) Finding {
 
 // byStatus is the last resort: an HTTP answer that gives no reason.
 func byStatus(text string) []Finding {
-	status, err := strconv.Atoi(first(httpStatus, text))
-	if err != nil {
-		return nil
+	status := 0
+	for _, match := range httpStatus.FindAllStringSubmatch(text, 64) { // a chain tells of what went well, too
+		if n, err := strconv.Atoi(match[1]); err == nil && n >= http.StatusBadRequest {
+			status = n
+			break
+		}
 	}
 	f := Finding{Name: "HTTP " + strconv.Itoa(status), Known: true}
 	switch {

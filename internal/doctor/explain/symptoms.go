@@ -2,6 +2,7 @@ package explain
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/onbehalf/onbehalf/entra"
 )
@@ -21,11 +22,15 @@ type symptom struct {
 	finding Finding
 }
 
-// symptoms are texts of networks, of Azure AI Search, of Microsoft Graph, of libraries, and of this project's server. They
-// are compiled when they are needed: most commands never do.
+// symptoms are texts of networks, of the services, of libraries and of this project's server, the cause before what follows
+// from it. They are compiled when they are needed: most commands never do.
 func symptoms() []symptom {
+	return slices.Concat(networkSymptoms(), searchSymptoms(), graphSymptoms(), serverSymptoms())
+}
+
+// networkSymptoms are on the way there.
+func networkSymptoms() []symptom {
 	return []symptom{
-		// The way there.
 		{
 			regexp.MustCompile(`(?i)x509: certificate signed by unknown authority|self[- ]signed certificate|unable to (?:get|verify).{0,30}(?:issuer|certificate)|UNABLE_TO_VERIFY_LEAF_SIGNATURE|CERTIFICATE_VERIFY_FAILED|SEC_E_UNTRUSTED_ROOT`),
 			Finding{Name: "certificate not trusted", Cause: "The certificate of the other side is signed by an authority that this machine does not trust: a local Entra or Search, or a proxy that looks into TLS.", Who: entra.Operator, Fix: "For the local ones set ONBEHALF_CA_FILE (Node: NODE_EXTRA_CA_CERTS, Python: SSL_CERT_FILE) to what \"onbehalf local --write-env\" wrote; for a proxy install its CA in the system's store."},
@@ -54,8 +59,24 @@ func symptoms() []symptom {
 			regexp.MustCompile(`(?i)i/o timeout|ETIMEDOUT|context deadline exceeded|TLS handshake timeout|no route to host|network is unreachable`),
 			Finding{Name: "no answer", Cause: "The host does not answer in time: a firewall, a private network, or a proxy that is needed and not set.", Who: entra.Operator, Fix: "Check whether this machine may reach the host at all; set HTTPS_PROXY where one is needed."},
 		},
+	}
+}
 
-		// Azure AI Search.
+// searchSymptoms are of Azure AI Search: in our server's words and in its chain, then in the service's own.
+func searchSymptoms() []symptom {
+	return []symptom{
+		{
+			regexp.MustCompile(`the search service refuses: this server or you lack a role|search: (?:HTTP 403|forbidden)|"station":"search"[^{}]{0,200}"HTTP 403"`),
+			Finding{Name: "search service: HTTP 403", Cause: "Azure AI Search does not take the server's key, or the server's identity (or the person) lacks a role there, or the service accepts keys alone.", Who: entra.Operator, Fix: "Set AZURE_SEARCH_KEY to a query key, or leave it out and give the server's identity Search Index Data Reader and allow roles (Settings > Keys > API access control: Both). \"onbehalf doctor\" says which (search.access)."},
+		},
+		{
+			regexp.MustCompile(`the search service does not accept your token|search: (?:HTTP 401|unauthorized)|"station":"search"[^{}]{0,200}"HTTP 401"`),
+			Finding{Name: "search service: HTTP 401", Cause: "Azure AI Search does not take the token of the server or of the person: it belongs to another tenant, or accepts keys alone.", Who: entra.Operator, Fix: "The service's subscription has to be in TENANT_ID; allow roles (Settings > Keys > API access control: Both). \"onbehalf doctor\" tells the two apart (search.access, search.person)."},
+		},
+		{
+			regexp.MustCompile(`the search service has no such index|search: (?:HTTP 404|not found)|"station":"search"[^{}]{0,200}"HTTP 404"`),
+			Finding{Name: "search service: HTTP 404", Cause: "The search service has no index with this name.", Who: entra.Operator, Fix: "Check AZURE_SEARCH_INDEX; \"onbehalf setup index apply\" makes the index."},
+		},
 		{
 			regexp.MustCompile(`(?i)Audience claim is invalid in the JWT`),
 			Finding{Name: "token for another API", Kind: entra.AssertionAudience.String(), Cause: "Azure AI Search got a token that is for another API: one of Microsoft Graph, or the one that came in, sent on unexchanged.", Who: entra.Operator, Fix: "Exchange the person's token on behalf of her for https://search.azure.com/.default, and send that in x-ms-query-source-authorization."},
@@ -72,8 +93,12 @@ func symptoms() []symptom {
 			regexp.MustCompile(`(?i)permissionFilter\w* .{0,60}does not exist|property 'permissionFilter`),
 			Finding{Name: "API version without permissions", Cause: "The index is defined through an API version that does not know document permissions.", Who: entra.Operator, Fix: "Define it through 2025-11-01-preview or a later preview."},
 		},
+	}
+}
 
-		// Microsoft Graph.
+// graphSymptoms are of Microsoft Graph and of Microsoft's libraries.
+func graphSymptoms() []symptom {
+	return []symptom{
 		{
 			regexp.MustCompile(`Authorization_RequestDenied|Insufficient privileges to complete the operation`),
 			Finding{Name: "Authorization_RequestDenied", Cause: "Microsoft Graph refuses: who asks lacks a permission or a directory role.", Who: entra.Admin, Fix: "Grant and consent to the permission that the call needs (Application.Read.All to look at registrations, Application.ReadWrite.All to change them)."},
@@ -83,7 +108,6 @@ func symptoms() []symptom {
 			Finding{Name: "Request_ResourceNotFound", Cause: "Microsoft Graph has no such object, in this tenant.", Who: entra.Operator, Fix: "Check the id and TENANT_ID; an object that was just made takes some seconds to be found."},
 		},
 
-		// Libraries.
 		{
 			regexp.MustCompile(`resource_parameter_required`),
 			Finding{Name: "resource_parameter_required", Cause: "MSAL for Node in MCP mode wants the parameter resource.", Who: entra.Maker, Fix: "Send resource with exactly an App ID URI of the API; the server's URL should be one of them."},
@@ -96,8 +120,12 @@ func symptoms() []symptom {
 			regexp.MustCompile(`DefaultAzureCredential: failed to acquire a token`),
 			Finding{Name: "no credential", Cause: "None of the sign-ins that DefaultAzureCredential tries is there.", Who: entra.Operator, Fix: "Sign in with az login, or set AZURE_SEARCH_KEY, or give the server a secret or managed identity."},
 		},
+	}
+}
 
-		// This project's server, in the words of its challenges.
+// serverSymptoms are of this project's server, in the words of its challenges.
+func serverSymptoms() []symptom {
+	return []symptom{
 		{
 			regexp.MustCompile(`this server accepts tokens of version 2\.0`),
 			Finding{Name: "token version", Cause: "The API's registration makes Entra issue v1 tokens.", Who: entra.Operator, Fix: "Set requestedAccessTokenVersion to 2: App registrations > the API > Manifest; then sign in again."},
