@@ -32,12 +32,13 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check the whole set-up and name the cause of what does not work, or explain one token or one error",
 		Long: `Check the set-up that the settings describe: the settings themselves, network and clock, Entra and its keys, the app
 registrations, the credentials, the MCP server, the way of a call with the token of who is signed in here, the search
-service and the index. Nothing is changed anywhere. One line a check: ok, warn, fail or skipped, what was seen, and below it the cause and the fix. What
-depends on a check that failed is skipped and names it, so that one mistake is told once. Exit code 1 when a check fails.
+service and the index. Nothing is changed anywhere. One line a check: ok, warn, fail or skipped, what was seen, and below it
+the cause and the fix. What depends on a check that failed is skipped and names it, so that one mistake is told once. Exit
+code 1 when a check fails.
 
 --token-file says who a token speaks for, for which API, and every reason for which this set-up would refuse it; the token
 itself is never printed. --error-file explains an error that you have before you, offline: Entra's answer, a page's text,
-an HTTP answer, a line of a log. Both take - for standard input.`,
+an HTTP answer, a line of a log. Both take - for standard input. Exit code 1 when the token is refused or the code unknown.`,
 		Example: "  onbehalf doctor --env .env\n  onbehalf doctor --token-file token.txt --env .env\n  pbpaste | onbehalf doctor --error-file -",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
