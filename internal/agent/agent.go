@@ -60,7 +60,7 @@ type Limits struct {
 
 	Question int           // bytes of a person's message; default 64 KiB
 	Answer   int           // bytes of one answer of the model, calls included; default 256 KiB
-	Result   int           // bytes of a tool's result that are kept; default 64 KiB
+	Result   int           // bytes of a tool's result that are kept; default 64 KiB, at most a quarter of Context
 	Context  int           // bytes sent to the model, tools included; default 400 KiB. More: the oldest results are left out
 	Tools    int           // tools offered to the model, of all servers; default 128, which is what OpenAI accepts
 	Retry    time.Duration // the longest that a throttled model (Retry-After) is waited for; default 20 s

@@ -140,6 +140,9 @@ func TestOldResultsMakeRoom(t *testing.T) {
 			t.Errorf("%d bytes are sent", size)
 		}
 	}
+	if result := s.find("get").Result; len(result.Text) > 3<<10 {
+		t.Errorf("a result of %d bytes leaves little room for others", len(result.Text))
+	}
 	if m := s.ask(strings.Repeat("x", 13<<10)); m.State != agent.Failed || !strings.Contains(m.Failure, "more than a model") {
 		t.Errorf("got %+v", m.Failure)
 	}

@@ -73,6 +73,7 @@ func (l Limits) complete() Limits {
 	number(&l.Context, 400<<10)
 	number(&l.Tools, 128)
 	span(&l.Retry, 20*time.Second)
+	l.Result = min(l.Result, l.Context/4) // so that some fit beside one another
 	return l
 }
 

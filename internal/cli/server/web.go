@@ -37,6 +37,7 @@ type webFlags struct {
 	servers, unasked   []string
 	model              string
 	instructions       string
+	modelContext       int
 	plainModel         bool
 	history            string
 	historyFile        string
@@ -75,6 +76,7 @@ Conversations are kept in an encrypted file when HISTORY_KEY is set, otherwise i
 	cmd.Flags().IntVar(&flags.historyDays, "history-days", 30, "forget conversations that were not changed for so many days; 0 for never")
 	cmd.Flags().StringSliceVar(&flags.hosts, "allow-host", nil, "accept this `HOST` in requests beside WEB_URL's, as load balancers send it")
 	cmd.Flags().StringSliceVar(&flags.proxies, "trust-proxy", nil, "believe the X-Forwarded-For of reverse proxies in this `NETWORK`, such as 10.0.0.0/8: else all who come through one count as one address")
+	cmd.Flags().IntVar(&flags.modelContext, "model-context", 0, "send the model no more than fits into so many `TOKENS` of context, answer included; 0 for 128,000")
 	cmd.Flags().StringVar(&flags.instructions, "instructions", "", "tell the model what is in this `FILE`, after the built-in words: who asks here, and how to answer")
 	cmd.Flags().BoolVar(&flags.plainModel, "dangerously-plain-model", false, "let OPENAI_BASE_URL be http to another machine: questions, documents and the key go there in clear")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
@@ -228,7 +230,12 @@ func newAgent(settings *shell.Settings, flags webFlags, logger *slog.Logger) (*a
 	if err != nil {
 		return nil, web.Model{}, err
 	}
-	a, err := agent.New(agent.Config{Model: model, Ask: policy, Instructions: instructions, Version: shell.Version().Version, Logger: logger})
+	const least, most, bytesPerToken = 4000, 10_000_000, 3 // four, and a quarter of it for the answer
+	if n := flags.modelContext; n != 0 && (n < least || n > most) {
+		return nil, web.Model{}, shell.Usage(fmt.Errorf("--model-context %d: want 0, or %d to %d", n, least, most))
+	}
+	limits := agent.Limits{Context: flags.modelContext * bytesPerToken}
+	a, err := agent.New(agent.Config{Model: model, Ask: policy, Limits: limits, Instructions: instructions, Version: shell.Version().Version, Logger: logger})
 	if err != nil {
 		return nil, web.Model{}, shell.Usage(err)
 	}
