@@ -162,6 +162,7 @@ func (s *Server) settleIn() error {
 const (
 	tokenExchangeID    = "fb60f99c-7a34-4190-8149-302f77469936" //nolint:gosec // a public id, of the AAD Token Exchange Endpoint
 	GraphCommandLineID = "14d82eec-204b-4c2f-b7e8-296a70dab67e" // Microsoft Graph Command Line Tools: a public client
+	AzureCLIID         = "04b07795-8ddb-461a-bbee-02f9e1bf7b46" // Microsoft Azure CLI: a public client
 )
 
 // tokenExchange is the resource whose tokens stand for a secret; they are of version 2.
@@ -172,18 +173,25 @@ func tokenExchange() *Application {
 	}
 }
 
-// graphCommandLine is what administrators sign in to when a program sets the tenant up by Microsoft Graph.
-func graphCommandLine() *Application {
-	return &Application{
-		AppID: client(GraphCommandLineID), DisplayName: "Microsoft Graph Command Line Tools", Foreign: true, SignInAudience: "AzureADMultipleOrgs",
-		IsFallbackPublicClient: true,
-		PublicClient:           RedirectURIs{[]string{"http://localhost", "https://login.microsoftonline.com/common/oauth2/nativeclient"}},
+// commandLines are what administrators sign in to when a program sets the tenant up by Microsoft Graph.
+func commandLines() []*Application {
+	tool := func(id, name string) *Application {
+		return &Application{
+			AppID: client(id), DisplayName: name, Foreign: true, SignInAudience: "AzureADMultipleOrgs",
+			IsFallbackPublicClient: true,
+			PublicClient:           RedirectURIs{[]string{"http://localhost", "https://login.microsoftonline.com/common/oauth2/nativeclient"}},
+		}
 	}
+	return []*Application{tool(GraphCommandLineID, "Microsoft Graph Command Line Tools"), tool(AzureCLIID, "Microsoft Azure CLI")}
 }
 
 // consentToTools is what an administrator has agreed to before: writing takes a directory role besides.
 func consentToTools(d *Directory) error {
 	var everyone identity.ObjectID
-	return d.Consent(client(GraphCommandLineID), client(entra.GraphAppID), everyone,
-		"User.Read", "openid", "profile", "offline_access", "Directory.Read.All", "Application.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All", "AppRoleAssignment.ReadWrite.All")
+	var errs []error
+	for _, tool := range []string{GraphCommandLineID, AzureCLIID} {
+		errs = append(errs, d.Consent(client(tool), client(entra.GraphAppID), everyone,
+			"User.Read", "openid", "profile", "offline_access", "Directory.Read.All", "Application.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"))
+	}
+	return errors.Join(errs...)
 }

@@ -87,7 +87,8 @@ func addContosoPeople(d *Directory) error {
 
 func addContosoApps(d *Directory) error {
 	var errs []error
-	for i, a := range []*Application{contosoAPI(), contosoWebClient(), contosoWebAgent(), contosoOther(), searchService(), microsoftGraph(), contosoAgent(), tokenExchange(), graphCommandLine()} {
+	apps := []*Application{contosoAPI(), contosoWebClient(), contosoWebAgent(), contosoOther(), searchService(), microsoftGraph(), contosoAgent(), tokenExchange()}
+	for i, a := range append(apps, commandLines()...) {
 		a.ID = object(fmt.Sprintf("0b7ec700-0000-4000-8000-%012x", i+1))
 		a.Created = time.Date(2026, time.January, 5, 9, 0, 0, 0, time.UTC)
 		if a.SignInAudience == "" {

@@ -219,7 +219,7 @@ func TestScenarioEmpty(t *testing.T) {
 			t.Errorf("%s is still there", a.DisplayName)
 		}
 	}
-	for _, id := range []string{entra.SearchAppID, entra.GraphAppID, GraphCommandLineID, ContosoIdentity} {
+	for _, id := range []string{entra.SearchAppID, entra.GraphAppID, GraphCommandLineID, AzureCLIID, ContosoIdentity} {
 		if s.dir.PrincipalOf(client(id)) == nil {
 			t.Errorf("%s is gone", id)
 		}

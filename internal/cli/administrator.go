@@ -61,7 +61,7 @@ func (a *app) graph(ad administrator, settings *shell.Settings) (*graph.Client, 
 		return nil, cloud, err
 	}
 	token, err := a.administratorToken(ad, settings, cloud, cloud.GraphResource, httpClient,
-		cloud.GraphScope("Application.ReadWrite.All"), cloud.GraphScope("DelegatedPermissionGrant.ReadWrite.All"))
+		cloud.GraphScope("User.Read"), cloud.GraphScope("Application.ReadWrite.All"), cloud.GraphScope("DelegatedPermissionGrant.ReadWrite.All"))
 	if err != nil {
 		return nil, cloud, err
 	}

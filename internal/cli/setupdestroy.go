@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -109,7 +110,9 @@ func (s *setupEntra) explain(err error) error {
 			right = step.Step.Right
 		}
 		return shell.Hint(err, "%s; run it again as somebody who has them, and it goes on from here, or hand over what \"onbehalf setup entra plan --emit-script curl\" prints (--offline without any right)", right.Explain())
-	case isGraph && refused.Status == 401:
+	case isGraph && strings.HasPrefix(refused.Code, "Credential") && strings.HasSuffix(refused.Code, "PerAppPolicy"):
+		return shell.Hint(err, "a policy of the tenant limits secrets: --secret-days for a shorter life, --managed-identity or --certificate for none, --skip-agent where the web agent is not needed")
+	case isGraph && refused.Status == http.StatusUnauthorized:
 		return shell.Hint(err, "the token is not one for Microsoft Graph, or has expired: sign in again")
 	}
 	return err

@@ -144,7 +144,7 @@ func (do Doer) uri(step Step, err error, ids map[string]string, s *State) error 
 	switch {
 	case err == nil:
 		ids[idURI] = step.URI
-	case ok && (refused.Status == http.StatusBadRequest || errors.Is(err, graph.ErrConflict)):
+	case ok && (refused.Status == http.StatusBadRequest || errors.Is(err, graph.ErrConflict) || refused.Status == http.StatusForbidden && refused.Code != "Authorization_RequestDenied"):
 		ids[idURI] = "api://" + ids[idApp(API)]
 		s.Refused = append(s.Refused, step.URI)
 		do.Say("! %s: %s (%s)", step.URI, RefusedURI, refused.Code)

@@ -104,7 +104,6 @@ func endOf(end *time.Time) string {
 func (b *builder) settings() {
 	all := []Setting{
 		{"TENANT_ID", strings.ToLower(b.p.Tenant.ID)},
-		{"TENANT_DOMAIN", domainOf(b.p.Tenant)},
 		{"API_CLIENT_ID", b.ref(idApp(API))},
 		{"API_APP_ID_URI", b.s.IDs[idURI]},
 		{"WEB_CLIENT_ID", b.ref(idApp(Client))},
@@ -128,10 +127,13 @@ func (b *builder) settings() {
 			all = append(all, Setting{"AGENT_CLIENT_SECRET", ref(idSecret(Agent))})
 		}
 	}
+	if domain := domainOf(b.p.Tenant); domain != "" {
+		all = append(all, Setting{tenantDomain, domain})
+	}
 	b.Settings = all
 	var changed []string
 	for _, s := range all {
-		if b.d.Env(s.Name) != s.Value {
+		if b.d.Env(s.Name) != s.Value && s.Name != tenantDomain {
 			changed = append(changed, s.Name)
 		}
 	}
@@ -145,6 +147,9 @@ func (b *builder) makes(secret string) bool {
 		return slices.ContainsFunc(s.Save, func(v Save) bool { return v.As == secret })
 	})
 }
+
+// tenantDomain is a setting for convenience: that it is missing is no reason to do anything.
+const tenantDomain = "TENANT_DOMAIN"
 
 func domainOf(t graph.Organization) string {
 	for _, d := range t.VerifiedDomains {

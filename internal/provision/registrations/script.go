@@ -62,7 +62,12 @@ func Script(p *Plan, s *State, d *Desired, tool Tool, files ScriptFiles) (string
 	w.line("")
 	w.text(map[Tool]string{Curl: scriptCurl, Az: scriptAz}[tool])
 	w.text(scriptCommon)
-	w.line("same_tenant")
+	w.line("same_tenant\nown_state")
+	for _, step := range p.Steps {
+		if role, ok := registers(step); ok {
+			w.line("nothing_yet %s", single(string(role)))
+		}
+	}
 	for _, step := range p.Steps {
 		if err := w.step(step); err != nil {
 			return "", err
@@ -103,9 +108,6 @@ func (w *script) step(step Step) error {
 	case len(step.Save) == 0:
 		w.line("%s >/dev/null", call)
 	default:
-		if role, ok := registers(step); ok {
-			w.line("nothing_yet %s", single(string(role)))
-		}
 		w.line("answer=$(%s)", call)
 		w.saves(step)
 	}

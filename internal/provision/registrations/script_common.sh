@@ -48,12 +48,20 @@ same_tenant() {
   if [ "$(pick id "$answer")" != "$TENANT" ]; then say "this is a plan for the tenant $TENANT, and the sign-in is for another"; exit 1; fi
 }
 
+# own_state: what another plan wrote is not overwritten.
+own_state() {
+  if [ -e "$STATE_FILE" ] && ! grep -qF "$DEPLOYMENT" "$STATE_FILE"; then
+    say "$STATE_FILE is of another plan: move it away, or make a new plan beside it"
+    exit 1
+  fi
+}
+
 # nothing_yet ROLE: an application that somebody registered since the plan was made is not registered twice.
 nothing_yet() {
   local answer
-  answer=$(call GET "/applications?\$filter=tags/any(t:t%20eq%20'onbehalf:name:${NAME// /%20}')%20and%20tags/any(t:t%20eq%20'onbehalf:role:$1')&\$select=id")
+  answer=$(call GET "/applications?\$filter=tags/any(t:t%20eq%20'onbehalf:name:${NAME// /%20}')&\$select=id,tags")
   case $answer in
-    *'"id"'*) say "there is an application of $NAME already that this plan does not know: make a new plan"; exit 1 ;;
+    *"\"onbehalf:role:$1\""*) say "there is an application of $NAME already that this plan does not know: make a new plan"; exit 1 ;;
   esac
 }
 

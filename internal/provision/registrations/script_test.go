@@ -104,6 +104,7 @@ func TestScript(t *testing.T) {
 			if out, err = w.run(script); err == nil || !strings.Contains(out, "make a new plan") || w.count() != 3 {
 				t.Errorf("a second run: %v %d\n%s", err, w.count(), out)
 			}
+			w.done()
 			if out, err = w.run(w.script(tool)); err != nil {
 				t.Errorf("an empty plan: %v\n%s", err, out)
 			}
@@ -126,6 +127,11 @@ func TestScriptOffline(t *testing.T) {
 	out, err := w.run(script)
 	if err != nil || !strings.Contains(out, "AADSTS9010010") {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	again, err := registrations.Script(plan, &registrations.State{Name: "onbehalf", Deployment: "11111111-2222-4333-8444-555555555555"}, &w.desired, registrations.Curl, registrations.ScriptFiles{Env: ".env", State: "state.json"})
+	must(t, err)
+	if out, err = w.run(again); err == nil || !strings.Contains(out, "is of another plan") {
+		t.Errorf("another plan's script: %v\n%s", err, out)
 	}
 	plan, _ = w.plan()
 	if len(plan.Steps) != 0 || w.env["API_APP_ID_URI"] != "api://"+w.env["API_CLIENT_ID"] {
