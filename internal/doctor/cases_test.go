@@ -224,6 +224,11 @@ func brokenServer(c *clinic) []brokenCase {
 		{id: "person.token", want: exam.Skipped, says: "onbehalf login", desc: "nobody is signed in", config: func(cfg *doctor.Config) {
 			cfg.Person = func(context.Context) (identity.Token, error) { return identity.Token{}, &signin.Needed{} }
 		}},
+		{id: "person.token", want: exam.Skipped, says: "--account", desc: "several people are signed in", config: func(cfg *doctor.Config) {
+			cfg.Person = func(context.Context) (identity.Token, error) {
+				return identity.Token{}, &signin.Ambiguous{Accounts: []signin.Account{{Name: "alice@contoso.example"}, {Name: "bob@contoso.example"}}}
+			}
+		}},
 		{id: "person.accepted", want: exam.Fail, says: "The token has expired", desc: "an expired token", config: c.tokenOf(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})},
 		{id: "person.accepted", want: exam.Fail, says: "aud", desc: "a token for another API", config: c.tokenOf(map[string]any{"aud": "api://other"})},
 		{id: "exchange.search", want: exam.Fail, says: "AADSTS50076", desc: "a policy demands MFA for Azure AI Search", breaks: func(c *clinic) {
@@ -260,6 +265,10 @@ func brokenSearch(c *clinic) []brokenCase {
 	return []brokenCase{
 		{id: "search.access", want: exam.Fail, says: "not one of this service's", desc: "a wrong key", set: settings{"AZURE_SEARCH_KEY": "wrong"}},
 		{id: "search.access", want: exam.Fail, says: "Search Index Data Reader", desc: "an identity without a role", set: settings{"AZURE_SEARCH_KEY": ""}, config: as(c.entra.Other)},
+		{id: "search.access", want: exam.Fail, says: "AADSTS7000215", desc: "an identity that Entra does not know", set: settings{"AZURE_SEARCH_KEY": ""}, config: func(cfg *doctor.Config) {
+			cfg.SearchCredential = func() (azcore.TokenCredential, error) { return c.secretCredential(c.entra.Other, "wrong") }
+		}},
+		{id: "search.access", want: exam.Fail, says: "nothing to show", desc: "neither key nor identity", set: settings{"AZURE_SEARCH_KEY": ""}, config: func(cfg *doctor.Config) { cfg.SearchCredential = nil }},
 		{id: "search.version", want: exam.Fail, says: "preview", desc: "a service that lacks the version", breaks: func(c *clinic) {
 			c.search.QueueError(searchtest.Fault{Endpoint: "docs.search", Status: 400, Error: "InvalidApiVersionParameter", Description: "The api-version '2025-11-01-preview' is invalid."})
 		}},
@@ -341,7 +350,11 @@ func judge(t *testing.T, b brokenCase, report *exam.Report) {
 }
 
 func (c *clinic) appCredential(app string) (azcore.TokenCredential, error) {
-	return azidentity.NewClientSecretCredential(c.entra.Tenant, app, c.entra.Secret(app).Reveal(), &azidentity.ClientSecretCredentialOptions{
+	return c.secretCredential(app, c.entra.Secret(app).Reveal())
+}
+
+func (c *clinic) secretCredential(app, secret string) (azcore.TokenCredential, error) {
+	return azidentity.NewClientSecretCredential(c.entra.Tenant, app, secret, &azidentity.ClientSecretCredentialOptions{
 		ClientOptions:            azcore.ClientOptions{Transport: c.client, Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: c.entra.URL + "/"}},
 		DisableInstanceDiscovery: true,
 	})

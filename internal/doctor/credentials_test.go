@@ -108,6 +108,7 @@ func TestCredentials(t *testing.T) {
 		brokenCase
 		untried []string
 	}{
+		{brokenCase{desc: "a server that searches by its identity", set: settings{"AZURE_SEARCH_KEY": ""}}, nil},
 		{brokenCase{desc: "a certificate that is well", set: certificate(long), breaks: func(c *clinic) { c.registerKey(longDER) }, config: c.byCertificate(long)}, nil},
 		{brokenCase{id: "settings.certificate", want: exam.Warn, says: "4 days", desc: "a certificate that expires soon", set: certificate(soon), breaks: func(c *clinic) { c.registerKey(soonDER) }, config: c.byCertificate(soon)}, nil},
 		{brokenCase{id: "settings.certificate", want: exam.Fail, says: "expired", desc: "an expired certificate", set: certificate(over), config: c.byCertificate(over)}, nil},

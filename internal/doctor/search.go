@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
-	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
+	"github.com/onbehalf/onbehalf/internal/doctor/explain"
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchclient"
 )
@@ -75,7 +76,6 @@ func searchAccess(ctx context.Context, s *state) exam.Finding {
 	}
 	s.searched = client.Index(s.index)
 	s.public, s.publicErr = s.searched.Search(ctx, search.DangerouslyPublicOnly(), &search.Query{Top: new(0), Count: true})
-	var e *entra.Error
 	switch err = s.publicErr; {
 	case err == nil, errors.Is(err, search.ErrNotFound), errors.Is(err, search.ErrBadRequest):
 	case errors.Is(err, search.ErrForbidden) && key != "":
@@ -84,17 +84,29 @@ func searchAccess(ctx context.Context, s *state) exam.Finding {
 		return exam.Failed("HTTP 403 as "+s.SearchAs, "The identity has no role at the service, since less than some minutes, or the service takes keys alone.", "az role assignment create --role \"Search Index Data Reader\" --assignee "+s.api.String()+" --scope SERVICE; and "+portalSearch+" > Settings > Keys > API access control: Both")
 	case errors.Is(err, search.ErrUnauthorized):
 		return exam.Failed("HTTP 401", "The service does not take the server's token: it takes keys alone, or belongs to another tenant.", portalSearch+" > Settings > Keys > API access control: Both, or set AZURE_SEARCH_KEY")
-	case errors.As(err, &e):
-		return refused(e)
 	case errors.Is(err, search.ErrThrottled), errors.Is(err, search.ErrUnavailable):
 		// the query itself failed: search.public says so
 	default:
-		return exam.Failed(reason(err), "The search service was not asked.", "Check AZURE_SEARCH_ENDPOINT and the server's credential.")
+		return notAsked(err)
 	}
 	if key == "" {
 		return exam.Good("as %s", s.SearchAs)
 	}
 	return exam.Good("with AZURE_SEARCH_KEY")
+}
+
+// notAsked is for what goes wrong before the service is asked: above all, that Entra gives the server's identity no token.
+// Microsoft's library wraps Entra's answer in a text of its own.
+func notAsked(err error) exam.Finding {
+	const fix = "Check AZURE_SEARCH_ENDPOINT and the server's credential."
+	if found := explain.Error(err.Error()).Findings; len(found) > 0 {
+		seen := found[0].Name
+		if found[0].AADSTS != 0 {
+			seen = "AADSTS" + strconv.Itoa(found[0].AADSTS)
+		}
+		return exam.Failed(seen, found[0].Cause, found[0].Fix)
+	}
+	return exam.Failed(reason(err), "The search service was not asked.", fix)
 }
 
 func searchVersion(_ context.Context, s *state) exam.Finding {
