@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -222,6 +223,39 @@ func TestIndexWithoutKeys(t *testing.T) {
 		}
 	}
 	w.must("setup", "index", "destroy", "docs", "--yes")
+}
+
+// A folder is the truth of who may read what, too.
+func TestFolderAgainstIndex(t *testing.T) {
+	w := newWorld(t, &searchtest.Options{})
+	folder := filepath.Join(t.TempDir(), "handbook")
+	files := map[string]string{
+		"acl.yaml":  "rules:\n- {path: 'open/**', everyone: true}\n- {path: '**', users: [" + entraserver.Alice + "]}\n",
+		"open/a.md": "# A\n", "open/b.txt": "b", "alice.md": "# Hers\n",
+	}
+	for name, text := range files {
+		path := filepath.Join(folder, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.signIn("alice")
+	w.must("setup", "index", "apply")
+	w.must("index", "push", folder)
+	out := w.must("verify-acl", "--as", "alice", "--anonymous", "--documents", folder, "--plaintext-cache")
+	for _, says := range []string{"= alice@contoso.example: 3 documents", "= anonymous: 2 documents"} {
+		if !strings.Contains(out, says) {
+			t.Errorf("it does not say %q:\n%s", says, out)
+		}
+	}
+	// The folder's rules change, the index does not.
+	if err := os.WriteFile(filepath.Join(folder, "acl.yaml"), []byte("rules: [{path: '**', nobody: true}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := w.run("verify-acl", "--anonymous", "--documents", folder)
+	if code != 1 || !strings.Contains(out, "! anonymous: 2 documents returned, 0 allowed; 2 returned that are not allowed") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
 }
 
 // What stands between a person and her documents is said, and nothing is called a difference that is none.

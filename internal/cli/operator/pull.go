@@ -120,7 +120,7 @@ func (p *pullACL) documents(ctx context.Context, index search.Index) iter.Seq2[a
 			fmt.Fprintln(p.Err, shell.Printable("note: the "+what+" of the directory are not known: "+strings.ReplaceAll(err.Error(), "\n", "; ")))
 		}
 	}
-	return acl.Asked(ctx, index, p.fields, users, groups)
+	return acl.Asked(ctx, index, p.fields, users, groups, p.tools.Progress("asking"))
 }
 
 // learnNames asks for all names at once, where Graph lets it: one by one they would take their time.

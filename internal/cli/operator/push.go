@@ -133,7 +133,7 @@ func (p *push) run(ctx context.Context, path string, definition *search.Definiti
 		}
 		return err
 	}
-	p.remark(ctx)
+	p.remark(ctx, definition)
 	if err = p.openJournal(path, definition.ETag); err != nil {
 		return err
 	}
@@ -145,42 +145,60 @@ func (p *push) open(ctx context.Context, path string, definition *search.Definit
 	if p.flags.sample {
 		return p.sample(ctx)
 	}
-	info, err := os.Stat(path)
+	in := input{path: path, acl: p.flags.acl, definition: definition, find: p.finder(ctx), warn: p.warn, fields: corpus.FolderFields{
+		Name: p.flags.name, Content: p.flags.content, Section: p.flags.section, Size: p.flags.sizeFld,
+	}}
+	source, acl, err := in.open(ctx)
+	if acl != nil {
+		p.outcome.unused = acl.Unused
+	}
+	return source, err
+}
+
+// input is a file or folder that the command line names.
+type input struct {
+	path, acl  string
+	definition *search.Definition
+	fields     corpus.FolderFields
+	find       func(context.Context, corpus.Kind, string) (string, error)
+	warn       func(messages ...string)
+}
+
+// open opens it; the ACL is that of a folder.
+func (in *input) open(ctx context.Context) (corpus.Source, *corpus.ACL, error) {
+	info, err := os.Stat(in.path)
 	switch {
 	case err != nil:
-		return nil, shell.Usage(err)
+		return nil, nil, shell.Usage(err)
 	case info.Mode().IsRegular():
-		return corpus.Lines(path), nil
+		return corpus.Lines(in.path), nil, nil
 	case !info.IsDir():
-		return nil, shell.Usage(fmt.Errorf("%s: want a file or a folder; it is read twice", path))
+		return nil, nil, shell.Usage(fmt.Errorf("%s: want a file or a folder; it is read twice", in.path))
 	}
-	file := p.flags.acl
+	file := in.acl
 	if file == "" {
-		file = filepath.Join(path, corpus.ACLName)
+		file = filepath.Join(in.path, corpus.ACLName)
 	}
 	acl, err := corpus.ReadACL(file)
 	if err != nil {
-		return nil, shell.Hint(err, "a folder needs a file that says who may read what: onbehalf index push --help shows one")
+		return nil, nil, shell.Hint(err, "a folder needs a file that says who may read what: onbehalf index push --help shows one")
 	}
-	warnings, err := acl.Resolve(ctx, p.finder(ctx))
-	p.warn(warnings...)
+	warnings, err := acl.Resolve(ctx, in.find)
+	in.warn(warnings...)
 	if err != nil {
-		return nil, shell.Hint(err, "give object ids, or sign in somebody who may read the directory")
+		return nil, nil, shell.Hint(err, "give object ids, or sign in somebody who may read the directory")
 	}
-	source, notes, err := corpus.Folder(path, acl, definition, corpus.FolderFields{
-		Name: p.flags.name, Content: p.flags.content, Section: p.flags.section, Size: p.flags.sizeFld,
-	})
+	source, notes, err := corpus.Folder(in.path, acl, in.definition, in.fields)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if notes.Others > 0 {
-		p.warn(fmt.Sprintf("%s: %d files are neither Markdown nor text: left out", path, notes.Others))
+		in.warn(fmt.Sprintf("%s: files that are neither Markdown nor text, left out: %d", in.path, notes.Others))
 	}
 	if notes.Links > 0 {
-		p.warn(fmt.Sprintf("%s: %d symbolic links are not followed", path, notes.Links))
+		in.warn(fmt.Sprintf("%s: symbolic links, which are not followed: %d", in.path, notes.Links))
 	}
-	p.outcome.unused = acl.Unused
-	return source, nil
+	return source, acl, nil
 }
 
 // bad decides about a document that is wrong.

@@ -26,7 +26,10 @@ const (
 
 // finder looks the names of an ACL file up.
 func (p *push) finder(ctx context.Context) func(context.Context, corpus.Kind, string) (string, error) {
-	names := p.o.directory(ctx, p.delegated)
+	return finder(p.o.directory(ctx, p.delegated))
+}
+
+func finder(names *directory.Directory) func(context.Context, corpus.Kind, string) (string, error) {
 	return func(ctx context.Context, kind corpus.Kind, name string) (id string, err error) {
 		if kind == corpus.Group {
 			id, err = names.GroupByName(ctx, name)
@@ -44,7 +47,10 @@ func (p *push) finder(ctx context.Context) func(context.Context, corpus.Kind, st
 
 // remark warns of what is right by the letter and looks wrong: readers that cannot be, documents that nobody may read,
 // groups that do not exist.
-func (p *push) remark(ctx context.Context) {
+func (p *push) remark(ctx context.Context, definition *search.Definition) {
+	if definition.PermissionFilterOption != search.PermissionsEnabled {
+		p.warn("index " + p.o.index + " does not enforce permissions: who may query sees every document")
+	}
 	if n := len(p.survey.Strange); n > 0 {
 		p.warn("permission fields hold what is no object id in lower case, so that nobody reads by it: " + strings.Join(p.survey.Strange, ", "))
 	}

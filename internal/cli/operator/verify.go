@@ -49,7 +49,7 @@ Exit codes: 0 every document is as the permissions say, 1 something differs or c
 	v.o.admin.Flags(cmd)
 	cmd.Flags().StringSliceVar(&v.as, "as", nil, "whose eyes to look through: `PERSON[,PERSON…]` by user principal name or object id")
 	cmd.Flags().BoolVar(&v.anonymous, "anonymous", false, "also as a caller without a person, who may see public documents alone")
-	cmd.Flags().StringVar(&v.documents, "documents", "", "take the permissions from this `FILE` of JSON lines, as it was pushed, instead of the index")
+	cmd.Flags().StringVar(&v.documents, "documents", "", "take the permissions from this `FILE` or folder, as it was pushed, instead of the index")
 	cmd.Flags().BoolVar(&v.asJSON, "json", false, "print the outcome as JSON")
 	return cmd
 }
@@ -132,17 +132,32 @@ func (v *verifyACL) open(ctx context.Context) error {
 		return fmt.Errorf("field %s lets roles on storage decide (rbacScope), which this command cannot look up", v.fields.Scope)
 	}
 	v.admin = service.Index(v.o.index)
-	v.reference = acl.FromIndex(v.admin, v.fields)
-	if v.documents != "" {
-		if v.reference, err = acl.FromInput(corpus.Lines(v.documents), v.fields, v.documents); err != nil {
+	v.server = v.admin
+	v.names = v.o.directory(ctx, nil)
+	if len(v.as) > 0 { // else nobody's token is exchanged, and the settings of the MCP server may be missing
+		if err = v.openServer(ctx); err != nil {
 			return err
 		}
 	}
-	if len(v.as) == 0 { // nobody's token is exchanged: the settings of the MCP server may be missing
-		v.server = v.admin
+	return v.openReference(ctx, definition)
+}
+
+// openReference decides where the permissions are taken from.
+func (v *verifyACL) openReference(ctx context.Context, definition *search.Definition) error {
+	v.reference = acl.FromIndex(v.admin, v.fields)
+	if v.documents == "" {
 		return nil
 	}
-	return v.openServer(ctx)
+	in := input{path: v.documents, definition: definition, fields: corpus.DefaultFolderFields(), find: finder(v.names), warn: func(messages ...string) {
+		for _, message := range messages {
+			fmt.Fprintf(v.Err, "warning: %s\n", shell.Printable(message))
+		}
+	}}
+	source, _, err := in.open(ctx)
+	if err == nil {
+		v.reference, err = acl.FromInput(source, v.fields, v.documents)
+	}
+	return err
 }
 
 // openServer opens the index as the MCP server does, and Graph.

@@ -189,7 +189,7 @@ func checkPull(t *testing.T, index search.Index, fields acl.Fields, documents in
 	t.Helper()
 	pull := acl.Documents(t.Context(), index, fields)
 	if !fields.Readable {
-		pull = acl.Asked(t.Context(), index, fields, []string{entraserver.Alice}, []string{entraserver.Engineering, entraserver.Finance})
+		pull = acl.Asked(t.Context(), index, fields, []string{entraserver.Alice}, []string{entraserver.Engineering, entraserver.Finance}, func(int, int) {})
 	}
 	n := 0
 	var last string

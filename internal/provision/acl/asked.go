@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/onbehalf/onbehalf/search"
 )
@@ -12,50 +13,23 @@ import (
 const maxReadings = 5_000_000
 
 // Asked is Documents for permission fields that cannot be read: the service is asked, for each of the ids, which documents name
-// it. Ids that are not among them do not show.
-func Asked(ctx context.Context, index search.Index, fields Fields, users, groups []string) iter.Seq2[Readers, error] {
+// it. Ids that are not among them do not show. Progress is called for each id.
+func Asked(ctx context.Context, index search.Index, fields Fields, users, groups []string, progress func(done, all int)) iter.Seq2[Readers, error] {
 	return func(yield func(Readers, error) bool) {
-		found := map[string]*Readers{}
-		readings := 0
-		collect := func(field, id string, into func(*Readers) *[]string) error {
-			if field == "" {
-				return nil
-			}
-			for key, err := range Naming(ctx, index, fields, field, id) {
-				if err != nil {
-					return err
-				}
-				if readings++; readings > maxReadings {
-					return fmt.Errorf("more than %d permissions: let the permission fields be readable for a while, or ask for fewer people and groups", maxReadings)
-				}
-				if found[key] == nil {
-					found[key] = &Readers{Key: key}
-				}
-				list := into(found[key])
-				*list = append(*list, id)
-			}
-			return nil
-		}
+		q := &inquiry{index: index, fields: fields, found: map[string]*Readers{}}
 		special := []string{everyone, nobody}
-		for _, ids := range [][]string{special, users} {
-			for _, id := range ids {
-				if err := collect(fields.Users, id, func(r *Readers) *[]string { return &r.Users }); err != nil {
-					yield(Readers{}, err)
-					return
-				}
+		asUsers, asGroups := slices.Concat(special, users), slices.Concat(special, groups)
+		for i, id := range slices.Concat(asUsers, asGroups) {
+			err := q.ask(ctx, id, i < len(asUsers))
+			if err != nil {
+				yield(Readers{}, err)
+				return
 			}
-		}
-		for _, ids := range [][]string{special, groups} {
-			for _, id := range ids {
-				if err := collect(fields.Groups, id, func(r *Readers) *[]string { return &r.Groups }); err != nil {
-					yield(Readers{}, err)
-					return
-				}
-			}
+			progress(i+1, len(asUsers)+len(asGroups))
 		}
 		for key, err := range Keys(ctx, index, fields) {
 			readers := Readers{Key: key}
-			if known := found[key]; known != nil {
+			if known := q.found[key]; known != nil {
 				readers = *known
 			}
 			if !yield(readers, err) || err != nil {
@@ -63,4 +37,42 @@ func Asked(ctx context.Context, index search.Index, fields Fields, users, groups
 			}
 		}
 	}
+}
+
+// inquiry is what was found out about the readers of documents.
+type inquiry struct {
+	index    search.Index
+	fields   Fields
+	found    map[string]*Readers
+	readings int
+}
+
+// ask finds the documents that name an id, as a user or as a group.
+func (q *inquiry) ask(ctx context.Context, id string, user bool) error {
+	field := q.fields.Groups
+	if user {
+		field = q.fields.Users
+	}
+	if field == "" {
+		return nil
+	}
+	for key, err := range Naming(ctx, q.index, q.fields, field, id) {
+		if err != nil {
+			return err
+		}
+		if q.readings++; q.readings > maxReadings {
+			return fmt.Errorf("more than %d permissions: ask for fewer people and groups", maxReadings)
+		}
+		readers := q.found[key]
+		if readers == nil {
+			readers = &Readers{Key: key}
+			q.found[key] = readers
+		}
+		if user {
+			readers.Users = append(readers.Users, id)
+		} else {
+			readers.Groups = append(readers.Groups, id)
+		}
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"iter"
@@ -143,16 +144,23 @@ func (s *surveyor) take(entry Entry, source Source) *InputError {
 			s.strange[value] = true
 		}
 	}
-	var frame [16]byte
-	binary.BigEndian.PutUint64(frame[:8], uint64(entry.Position)) //nolint:gosec // positive
-	binary.BigEndian.PutUint64(frame[8:], uint64(len(entry.Document)))
-	s.digest.Write(frame[:])
-	s.digest.Write(entry.Document)
+	addTo(s.digest, &entry)
 	return nil
 }
 
+// addTo adds a document with its position to a digest.
+func addTo(digest hash.Hash, entry *Entry) {
+	var frame [16]byte
+	binary.BigEndian.PutUint64(frame[:8], uint64(entry.Position)) //nolint:gosec // positive
+	binary.BigEndian.PutUint64(frame[8:], uint64(len(entry.Document)))
+	digest.Write(frame[:])
+	digest.Write(entry.Document)
+}
+
+func sumOf(digest hash.Hash) string { return "sha256:" + hex.EncodeToString(digest.Sum(nil)) }
+
 func (s *surveyor) finish() *Survey {
-	s.survey.Digest = "sha256:" + hex.EncodeToString(s.digest.Sum(nil))
+	s.survey.Digest = sumOf(s.digest)
 	for id := range s.groups {
 		s.survey.Groups = append(s.survey.Groups, id)
 	}
@@ -164,17 +172,31 @@ func (s *surveyor) finish() *Survey {
 	return &s.survey
 }
 
-// Items yields the documents that the survey let through, but those that are done already.
+// ErrChanged says that an input is no longer what was checked.
+var ErrChanged = errors.New("the input has changed since it was checked: what is in the index may be of both; run the same command again")
+
+// Items yields the documents that the survey let through, but those that are done already. It ends with [ErrChanged] when they
+// were not those that the survey saw.
 func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[provision.Item, error] {
 	return func(yield func(provision.Item, error) bool) {
+		digest := sha256.New()
 		for entry, err := range source.Entries() {
-			if s.skipped[entry.Position] || err == nil && done(entry.Position) {
+			if s.skipped[entry.Position] {
 				continue
+			}
+			if err == nil {
+				addTo(digest, &entry)
+				if done(entry.Position) {
+					continue
+				}
 			}
 			item := provision.Item{Position: entry.Position, Action: search.Action{Kind: search.Upload, Document: bytes.Clone(entry.Document)}}
 			if !yield(item, err) {
 				return
 			}
+		}
+		if sumOf(digest) != s.Digest {
+			yield(provision.Item{}, ErrChanged)
 		}
 	}
 }

@@ -150,6 +150,16 @@ func TestSurvey(t *testing.T) {
 	if !slices.Equal(positions, []int{2, 5}) {
 		t.Errorf("items at %v; want those that are neither wrong nor done", positions)
 	}
+	// An input that changes between check and upload is noticed.
+	if err = os.WriteFile(path, []byte(`{"id":"a","users":["all"]}`+"\n"+`{"id":"b","users":["all"]}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var last error
+	for _, last = range survey.Items(source, func(int) bool { return false }) {
+	}
+	if !errors.Is(last, corpus.ErrChanged) {
+		t.Errorf("a changed input: %v", last)
+	}
 	// More scopes than the service takes.
 	var many strings.Builder
 	for i := range 6 {
