@@ -52,12 +52,8 @@ func placeOf(score float32, rank uint32) place {
 func (p place) rank() uint32 { return uint32(p) } //nolint:gosec // the lower half
 
 // bestPlaces returns the first n places of the documents in the set that have a rank.
-//
-// Whatever may be among them is collected. Each time there are twice as many as wanted, the worse half goes, and the worst
-// of what stays has to be beaten from then on.
 func (o *sorted) bestPlaces(places []place, set bitset.Set, scores []float64, n int) []place {
-	places = slices.Grow(places, 2*n)
-	least, last := float32(math.Inf(-1)), place(math.MaxUint64)
+	least := float32(math.Inf(-1)) // what the worst of n has, once there are as many
 	for i, w := range set[:bitset.Words(len(o.rank))] {
 		for ; w != 0; w &= w - 1 {
 			doc := i<<6 + bits.TrailingZeros64(w)
@@ -66,18 +62,41 @@ func (o *sorted) bestPlaces(places []place, set bitset.Set, scores []float64, n 
 				continue
 			}
 			p := placeOf(score, o.rank[doc])
-			if p >= last {
+			switch {
+			case len(places) < n:
+				if places = append(places, p); len(places) < n {
+					continue
+				}
+				slices.Sort(places)
+				slices.Reverse(places) // is a heap
+			case p < places[0]:
+				replaceTop(places, p)
+			default:
 				continue
 			}
-			if places = append(places, p); len(places) < 2*n {
-				continue
-			}
-			slices.Sort(places)
-			places = places[:n]
-			last = places[n-1]
-			least = float32(scores[o.main[last.rank()]])
+			least = float32(scores[o.main[places[0].rank()]])
 		}
 	}
 	slices.Sort(places)
-	return places[:min(n, len(places))]
+	return places
+}
+
+// replaceTop puts a place into a heap in place of the worst, which is on top.
+func replaceTop(heap []place, p place) {
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			break
+		}
+		if right := child + 1; right < len(heap) && heap[right] > heap[child] {
+			child = right
+		}
+		if heap[child] <= p {
+			break
+		}
+		heap[i] = heap[child]
+		i = child
+	}
+	heap[i] = p
 }

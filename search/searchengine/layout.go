@@ -20,6 +20,8 @@ type layout struct {
 	searchableOf map[string]int // by path
 	normalizers  map[string]*analysis.Normalizer
 
+	whole projection // shows every field
+
 	readers sync.Pool // of *reader
 }
 
@@ -45,6 +47,7 @@ func (e *Engine) compile(d *search.Definition, before []string) (l *layout, full
 	}
 	l = &layout{schema: s, slotOf: map[string]int{}, searchableOf: map[string]int{}, normalizers: map[string]*analysis.Normalizer{}}
 	l.setSlots(before)
+	l.whole = l.project(nil)
 	return l, full, l.setAnalysis(set)
 }
 

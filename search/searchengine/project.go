@@ -21,12 +21,21 @@ type projected struct {
 	inner  projection // of a complex field that is not shown as it is stored
 }
 
+// showing checks and compiles a select; an empty one selects everything.
+func (l *layout) showing(selection []string) (projection, error) {
+	if len(selection) == 0 {
+		return l.whole, nil
+	}
+	selected, err := odata.Select(selection, l.schema)
+	return l.project(selected), err
+}
+
 // project compiles a select; nil selects everything.
-func (s *state) project(selected []string) projection {
+func (l *layout) project(selected []string) projection {
 	var p projection
-	for _, f := range s.schema.Fields {
+	for _, f := range l.schema.Fields {
 		if item, ok := projectField(f, selected); ok {
-			item.slot = s.slotOf[f.Name]
+			item.slot = l.slotOf[f.Name]
 			p = append(p, item)
 		}
 	}
@@ -67,8 +76,13 @@ func (p projection) append(out []byte, parts [][]byte) ([]byte, error) {
 			out = append(out, p[i].absent...)
 			continue
 		}
+		part := parts[p[i].slot]
+		if p[i].inner == nil {
+			out = append(out, part...)
+			continue
+		}
 		var err error
-		if out, err = p[i].appendValue(out, parts[p[i].slot]); err != nil {
+		if out, err = p[i].appendValue(out, part); err != nil {
 			return nil, err
 		}
 	}

@@ -105,14 +105,8 @@ func (s *state) plan(q *search.Query) (*plan, error) {
 	if p.highlights, err = s.planHighlights(q); err != nil {
 		return nil, err
 	}
-	var selected []string
-	if len(q.Select) > 0 {
-		if selected, err = odata.Select(q.Select, s.schema); err != nil {
-			return nil, err
-		}
-	}
-	p.fill = s.project(selected)
-	return p, nil
+	p.fill, err = s.showing(q.Select)
+	return p, err
 }
 
 // setPage applies the limits of a page, and works out what asks for the next one: without a top, pages of 50 follow one
@@ -226,20 +220,19 @@ func (r *run) hits(docs []uint32) ([]search.Hit, error) {
 }
 
 // hit reads one document of the page, and appends what is shown of it to the scratch memory.
-func (r *run) hit(doc uint32, h *search.Hit) error {
+func (r *run) hit(doc uint32, h *search.Hit) (err error) {
 	h.Score = 1
 	if r.scored {
 		h.Score = float64(float32(r.scores[doc]))
 	}
 	sc := r.scratch
-	parts, err := r.parts(doc, &sc.record)
-	if err != nil {
+	if err = r.stored(doc, &sc.record); err != nil {
 		return err
 	}
-	if h.Highlights, err = r.highlight(parts); err != nil {
+	if h.Highlights, err = r.highlight(sc.record.parts); err != nil {
 		return err
 	}
-	sc.out, err = r.fill.append(sc.out, parts)
+	sc.out, err = r.fill.append(sc.out, sc.record.parts)
 	return err
 }
 
@@ -255,11 +248,9 @@ func (x *index) lookup(ctx context.Context, u search.User, key string, fields []
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	s := x.state
-	var selected []string
-	if len(fields) > 0 {
-		if selected, err = odata.Select(fields, s.schema); err != nil {
-			return nil, err
-		}
+	fill, err := s.showing(fields)
+	if err != nil {
+		return nil, err
 	}
 	doc, ok := s.find(key)
 	if !ok || !s.mayView(who, doc) {
@@ -269,5 +260,5 @@ func (x *index) lookup(ctx context.Context, u search.User, key string, fields []
 	if err = s.stored(doc, &r); err != nil {
 		return nil, err
 	}
-	return s.project(selected).append(nil, r.parts)
+	return fill.append(nil, r.parts)
 }

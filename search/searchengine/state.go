@@ -25,7 +25,6 @@ type state struct {
 
 	orders    orders    // what is sorted, for queries
 	scratches scratches // memory for queries
-	shown     shown     // documents that queries have read
 }
 
 func newState(l *layout, log *doclog.Log) *state {

@@ -50,7 +50,7 @@ func Open(path string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("document log: %w", err)
 	}
-	return New(f), nil
+	return New(forReading(f)), nil
 }
 
 // New returns a log in a file.
@@ -164,7 +164,7 @@ func (l *Log) ReadAt(p []byte, at int64) error {
 	return nil
 }
 
-// Close closes the file.
+// Close closes the file. No read may be under way.
 func (l *Log) Close() error { return l.file.Close() }
 
 func checksum(p []byte) uint32 { return crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) }
