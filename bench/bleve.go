@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/index/scorch/mergeplan"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search/query"
 )
@@ -71,6 +73,20 @@ func (b *bleveIndex) load(_ context.Context, c *corpus) error {
 		}
 	}
 	return nil
+}
+
+// settle merges everything into one segment. Merges in the background would give the documents other numbers, which
+// bitmaps must not outlive.
+func (b *bleveIndex) settle(ctx context.Context) error {
+	advanced, err := b.index.Advanced()
+	if err != nil {
+		return err
+	}
+	merger, ok := advanced.(*scorch.Scorch)
+	if !ok {
+		return fmt.Errorf("a %T instead of scorch", advanced)
+	}
+	return merger.ForceMerge(ctx, &mergeplan.SingleSegmentMergePlanOptions)
 }
 
 func oneOfTerms(c *caller) (query.Query, error) {

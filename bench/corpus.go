@@ -206,3 +206,12 @@ func (a *answer) same(b *answer, k kind) bool {
 	}
 	return len(a.facet) == len(b.facet)
 }
+
+// difference says how another answer is not the same.
+func (a *answer) difference(b *answer) string {
+	ids := 0
+	for ids < min(len(a.ids), len(b.ids)) && a.ids[ids] == b.ids[ids] {
+		ids++
+	}
+	return fmt.Sprintf("%d instead of %d documents, the first %d ids alike, facets %v instead of %v", b.total, a.total, ids, b.facet, a.facet)
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,8 @@ func openEngine(dir string) (peer, error) {
 }
 
 func (e engine) close() error { return e.Close() }
+
+func (e engine) settle(context.Context) error { return nil }
 
 func (e engine) load(ctx context.Context, c *corpus) error {
 	var d search.Definition
@@ -102,8 +105,8 @@ func (e engine) ask(ctx context.Context, c *caller, q *task) (*answer, error) {
 	}
 	a := &answer{total: int(*r.Count), ids: make([]string, len(r.Hits))}
 	for i, h := range r.Hits {
-		// The key is the first member: {"id":"…
-		a.ids[i], _, _ = strings.Cut(string(h.Document[7:27]), `"`)
+		key := h.Document[len(`{"id":"`):] // the key is the first member
+		a.ids[i] = string(key[:bytes.IndexByte(key, '"')])
 		a.bytes += len(h.Document)
 	}
 	if q.kind == filterFacet {

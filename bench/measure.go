@@ -37,7 +37,7 @@ type result struct {
 	cold       map[int]time.Duration
 	latencies  map[cell][]time.Duration // sorted
 	rates      map[rate]throughput
-	differ     int // answers that are not those of the first peer
+	differ     map[kind]int // answers that are not those of the first peer
 }
 
 type rate struct{ groups, goroutines int }
@@ -66,12 +66,15 @@ func (b *bench) measure(ctx context.Context, name string, open open) error {
 	if err != nil {
 		return err
 	}
-	r := &result{name: name, latencies: map[cell][]time.Duration{}, cold: map[int]time.Duration{}, rates: map[rate]throughput{}}
+	r := &result{name: name, latencies: map[cell][]time.Duration{}, cold: map[int]time.Duration{}, differ: map[kind]int{}, rates: map[rate]throughput{}}
 	start := time.Now()
 	if err = p.load(ctx, b.corpus); err != nil {
 		return err
 	}
 	r.load = time.Since(start)
+	if err = p.settle(ctx); err != nil {
+		return err
+	}
 	r.heap = heap() - before
 	if p, err = b.reopen(ctx, r, p, dir, open); err != nil {
 		return err
@@ -140,7 +143,8 @@ func (b *bench) latency(ctx context.Context, p peer, r *result, at cell) error {
 			}
 			b.answers[at] = append(b.answers[at], a)
 		case !b.answers[at][i].same(a, at.kind):
-			r.differ++
+			r.differ[at.kind]++
+			fmt.Fprintf(os.Stderr, "%s: %s, %d groups, differs: %+v: %s\n", r.name, at.kind, at.groups, *q, b.answers[at][i].difference(a))
 		}
 	}
 	slices.Sort(took)

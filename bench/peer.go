@@ -6,6 +6,8 @@ import "context"
 type peer interface {
 	// load takes the corpus in: each batch of 1,000 is on the disk before the next one comes.
 	load(ctx context.Context, c *corpus) error
+	// settle brings into its best form what was loaded, and ends what still goes on in the background.
+	settle(ctx context.Context) error
 	// ask answers for a caller.
 	ask(ctx context.Context, c *caller, q *task) (*answer, error)
 	close() error

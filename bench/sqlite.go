@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"path/filepath"
 	"strings"
 
+	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 	_ "modernc.org/sqlite" // the driver
 )
 
@@ -16,9 +18,11 @@ type sqlite struct {
 	principals map[string]int64
 }
 
+// The tokenizers of FTS5 cut at every point and apostrophe, which the others do only at the boundaries of words as Unicode
+// has them. So it is given the words already cut, and all that may occur within one counts as a letter.
 const schema = `
 CREATE TABLE docs (doc INTEGER PRIMARY KEY, id TEXT UNIQUE, category TEXT, created INTEGER, number INTEGER, source TEXT);
-CREATE VIRTUAL TABLE texts USING fts5(name, content, content='');
+CREATE VIRTUAL TABLE texts USING fts5(name, content, content='', tokenize="ascii tokenchars '.'':,;_'");
 CREATE TABLE acl (principal INTEGER, doc INTEGER, PRIMARY KEY (principal, doc)) WITHOUT ROWID;`
 
 const permitted = `(SELECT doc FROM acl WHERE principal IN (SELECT value FROM json_each(?)))`
@@ -52,8 +56,7 @@ func (s *sqlite) load(ctx context.Context, c *corpus) error {
 			return err
 		}
 	}
-	_, err := s.db.ExecContext(ctx, "CREATE INDEX byNumber ON docs (number); ANALYZE")
-	return err
+	return nil
 }
 
 func (s *sqlite) insert(ctx context.Context, tx *sql.Tx, n int64, d *document) error {
@@ -61,7 +64,7 @@ func (s *sqlite) insert(ctx context.Context, tx *sql.Tx, n int64, d *document) e
 	if err != nil {
 		return err
 	}
-	if _, err = tx.ExecContext(ctx, "INSERT INTO texts (rowid, name, content) VALUES (?,?,?)", n, d.Name, d.Content); err != nil {
+	if _, err = tx.ExecContext(ctx, "INSERT INTO texts (rowid, name, content) VALUES (?,?,?)", n, cut(d.Name), cut(d.Content)); err != nil {
 		return err
 	}
 	for _, p := range append(append([]string{}, d.Users...), d.Groups...) {
@@ -75,6 +78,21 @@ func (s *sqlite) insert(ctx context.Context, tx *sql.Tx, n int64, d *document) e
 		}
 	}
 	return nil
+}
+
+func (s *sqlite) settle(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, "CREATE INDEX byNumber ON docs (number); INSERT INTO texts (texts) VALUES ('optimize'); ANALYZE")
+	return err
+}
+
+// cut returns the words of a text in lower case with blanks between them.
+func cut(text string) string {
+	var b strings.Builder
+	for _, token := range unicode.NewUnicodeTokenizer().Tokenize([]byte(text)) {
+		b.Write(bytes.ToLower(token.Term))
+		b.WriteByte(' ')
+	}
+	return b.String()
 }
 
 func (s *sqlite) ask(ctx context.Context, c *caller, q *task) (*answer, error) {
