@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -184,6 +185,30 @@ func TestRightsOfItsOwn(t *testing.T) {
 	for _, r := range report.Results {
 		if r.ID == "graph.rights" && r.Seen != "as the API's own credential" || r.ID == "registration.roles" && !strings.Contains(r.Seen, "read alone: Directory.Read.All") {
 			t.Errorf("%s: %s", r.ID, r.Seen)
+		}
+	}
+}
+
+// TestNonsense lets everybody answer with what nobody should answer with: it is told as failures, and nothing else happens.
+func TestNonsense(t *testing.T) {
+	c := open(t)
+	for _, body := range []string{"", "null", "{}", "[]", "0", `{"value":null}`, `{"value":[null]}`, `{"fields":[null],"permissionFilterOption":"enabled"}`, "<html>", "\x1b[2J", strings.Repeat("[", 1<<16)} {
+		for _, status := range []int{http.StatusOK, http.StatusUnauthorized} {
+			everywhere := &http.Client{Transport: tampering{c.transport, func(p *passing) { p.status, p.body = status, []byte(body) }}}
+			for _, where := range []func(*doctor.Config){
+				func(cfg *doctor.Config) { cfg.EntraClient = everywhere },
+				func(cfg *doctor.Config) { cfg.HTTPClient = everywhere },
+			} {
+				report := c.examine(nil, where)
+				if report.Count(exam.Fail) == 0 {
+					t.Errorf("HTTP %d %.20q: nothing failed: %s", status, body, report.Summary())
+				}
+				for _, r := range report.Results {
+					if strings.Contains(r.Seen+r.Cause+r.Fix, "\n") || len(r.Seen) > 1000 {
+						t.Errorf("HTTP %d %.20q: %s says %.200q", status, body, r.ID, r.Seen)
+					}
+				}
+			}
 		}
 	}
 }
