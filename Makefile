@@ -1,5 +1,5 @@
 # What people run. "make ci" is what a merge has to pass.
-.PHONY: all build test race lint fmt bench fuzz fuzz-long interop conformance e2e e2e-azure vuln image ci clean
+.PHONY: all build test race lint fmt bench fuzz fuzz-long interop conformance e2e e2e-azure pictures vuln image ci clean
 
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
@@ -43,9 +43,13 @@ interop:
 conformance:
 	go test -tags=conformance -count=1 -timeout=15m ./interop/...
 
-# The product as people use it: the commands of README.md in a fresh clone, the built binaries as processes.
+# The product as people use it: the commands of README.md in a fresh clone, the built binaries as processes, the web agent
+# in Chromium. "make pictures" draws those of docs/images anew.
 e2e:
-	go test -tags=e2e -count=1 -timeout=30m ./interop/e2e/...
+	go test -tags=e2e -count=1 -timeout=30m ./interop/e2e/... ./interop/web/...
+
+pictures:
+	go test -tags=e2e -count=1 -run=TestPictures ./interop/web -pictures
 
 # The whole way in a real tenant: docs/azure.md says what it needs. AZURE_E2E_REHEARSAL=1 rehearses it on this machine.
 e2e-azure:

@@ -84,7 +84,7 @@ question?.addEventListener("keydown", (e) => {
   e.preventDefault();
   if (main.dataset.state !== "running" && question.value.trim()) question.form.requestSubmit(question.form.querySelector(".send"));
 });
-if (question && matchMedia("(pointer: fine)").matches && !location.hash) question.focus();
+if (question && !matchMedia("(pointer: coarse)").matches && !location.hash) question.focus();
 
 document.addEventListener("click", async (e) => {
   const button = e.target.closest("[data-copy], [data-copy-text]");

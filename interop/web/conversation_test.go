@@ -1,0 +1,212 @@
+//go:build e2e
+
+package web
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// unasked lets the search run without asking.
+var unasked = []string{"--unasked", "docs.get_documents"}
+
+// A question, its sources, the chain beside it, and another window with another person who is shown something else.
+func TestTwoPeopleInTwoWindows(t *testing.T) {
+	s := start(t, options{web: unasked})
+	a, b := s.window(), s.window()
+	a.open("/")
+	a.see(".hero")
+	a.accessible("who is not signed in")
+	a.signIn(alice)
+	a.accessible("a new conversation")
+	b.signIn(bob)
+	for _, w := range []*window{a, b} {
+		w.ask("salary budget roadmap handbook")
+		w.answered()
+	}
+	if found := a.sources(); !slices.Contains(found, "Roadmap") {
+		t.Errorf("alice is shown %q", found)
+	}
+	if found := b.sources(); slices.Contains(found, "Roadmap") || len(found) == 0 {
+		t.Errorf("bob is shown %q", found)
+	}
+	a.accessible("an answer")
+	a.reads(".note.model", "No model is configured")
+	a.click(".chainlink")
+	for _, want := range []string{"Alice Archer signed in", "Token for the MCP server", "the signature", "Token exchanged", "all of which the person may see"} {
+		a.reads("#chain", want)
+	}
+	a.accessible("the chain")
+	if strings.Contains(a.text("#chain"), "eyJ") {
+		t.Error("the chain shows a token")
+	}
+	a.do(chromedp.KeyEvent("\u001b"))
+	a.until(`!document.querySelector("#chain").open && document.activeElement.matches(".chainlink")`)
+	a.click(".call summary")
+	a.reads(".inside", `"query": "salary budget roadmap handbook"`)
+	a.accessible("a call unfolded")
+	a.click(".cite")
+	a.until(`document.querySelector(":target .source")`)
+	a.open("/me")
+	a.reads("main", "a11ce000-0000-4000-8000-00000000000a")
+	a.accessible("who am I here")
+	if strings.Contains(a.text("main"), "eyJ") {
+		t.Error("the page shows a token")
+	}
+}
+
+func TestAskFirst(t *testing.T) {
+	s := start(t, options{})
+	w := s.window()
+	w.signIn(alice)
+	w.ask("roadmap")
+	w.see(".card.ask")
+	w.accessible("a call that asks")
+	w.click(`.card.ask [value="deny"]`)
+	w.answered()
+	w.reads(".call", "was not run")
+	w.ask("roadmap again")
+	w.click(`.card.ask [value="allow-always"]`)
+	w.answered()
+	if len(w.sources()) == 0 {
+		t.Error("no sources")
+	}
+	w.ask("roadmap once more")
+	w.answered() // without asking
+	if len(w.sources()) == 0 {
+		t.Error("no sources")
+	}
+}
+
+// All by the keyboard alone: sign in, ask, look at how it was done, go back, sign out.
+func TestKeyboardAlone(t *testing.T) {
+	s := start(t, options{web: unasked})
+	w := s.window()
+	w.open("/")
+	w.see(".hero")
+	w.press("\t")
+	if !eval[bool](w, `document.activeElement.matches(".skip")`) {
+		t.Error("the first thing that Tab reaches is not the skip link")
+	}
+	w.tabTo(".hero button.main")
+	w.press("\r")
+	w.see(person(alice))
+	w.tabTo(person(alice))
+	w.press("\r")
+	w.see("#question")
+	w.until(`document.activeElement.id === "question"`)
+	w.press("the roadmap")
+	w.do(chromedp.KeyEvent("\r", chromedp.KeyModifiers(8))) // Shift: a new line
+	w.press("and more\r")
+	w.answered()
+	if text := w.text(".bubble"); text != "the roadmap\nand more" {
+		t.Errorf("the question is %q", text)
+	}
+	w.tabTo(".chainlink")
+	w.press("\r")
+	w.reads("#chain", "Token exchanged")
+	w.until(`document.activeElement.closest("#chain")`)
+	w.press("\u001b")
+	w.until(`document.activeElement.matches(".chainlink")`)
+	w.tabTo(".source summary")
+	w.press("\r")
+	w.see(".source[open]")
+	w.tabTo("[aria-label^=Delete]")
+	w.press("\r")
+	w.see("#delete")
+	w.press("\u001b")
+	w.until(`!document.querySelector("#delete").matches(":popover-open") && document.activeElement.matches("[aria-label^=Delete]")`)
+	w.tabTo(".account")
+	w.press("\r")
+	w.tabTo("#account form button")
+	w.press("\r")
+	w.reads(".note", "You are signed out.")
+}
+
+func (w *window) press(keys string) {
+	w.t.Helper()
+	w.do(chromedp.KeyEvent(keys))
+}
+
+// tabTo goes on with the Tab key until the focus is where it should be, and is to be seen there.
+func (w *window) tabTo(selector string) {
+	w.t.Helper()
+	const most = 80
+	for range most {
+		w.press("\t")
+		if w.focused(selector) {
+			return
+		}
+	}
+	w.t.Fatalf("Tab does not reach %s\n%s", selector, w.state())
+}
+
+func (w *window) focused(selector string) bool {
+	w.t.Helper()
+	at := eval[string](w, `(() => {
+		const e = document.activeElement;
+		if (!e || e === document.body) return "";
+		const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+		if (box.width > 0 && (box.bottom < 0 || box.top > innerHeight)) return "outside of the window: " + e.outerHTML;
+		if (e.matches(":focus-visible") && style.outlineStyle === "none" && !e.matches("textarea, main, .panel-body")) return "not to be seen: " + e.outerHTML;
+		return e.matches(`+"`"+selector+"`"+`) ? "here" : "";
+	})()`)
+	if at != "" && at != "here" {
+		w.t.Errorf("the focus is %s", at)
+	}
+	return at == "here"
+}
+
+// From a telephone to a wall, in light and dark, nothing is wider than its window.
+func TestEveryWidth(t *testing.T) {
+	s := start(t, options{web: unasked})
+	w := s.window()
+	w.signIn(alice)
+	w.ask("averyveryveryverylongwordthatdoesnotendwhereawordshouldandgoesonandonandon roadmap")
+	w.answered()
+	w.click(".call summary")
+	for _, width := range []int64{phone, 600, 820, 1100, 2000} {
+		w.size(width, 800)
+		w.fits("an answer")
+	}
+	w.size(phone, 740)
+	w.prefer("prefers-color-scheme", "dark")
+	w.accessible("dark and narrow")
+	w.click(".chainlink")
+	w.reads("#chain", "Token exchanged")
+	w.fits("the chain")
+	w.accessible("the chain, dark and narrow")
+	w.click("#chain .close")
+	w.click(".menu-button")
+	w.see(".items a")
+	w.accessible("the list, dark and narrow")
+	w.press("\u001b")
+	for _, path := range []string{"/me", "/nowhere", "/"} {
+		w.open(path)
+		w.see("main h1")
+		w.fits(path)
+		w.accessible(path + ", dark and narrow")
+	}
+}
+
+// What a page with scripts does, one without does by forms.
+func TestWithoutScripts(t *testing.T) {
+	s := start(t, options{})
+	w := s.window()
+	w.scripts(false)
+	w.signIn(alice)
+	w.do(chromedp.SendKeys("#question", "roadmap"), chromedp.Click(".send"), chromedp.WaitVisible("#log"))
+	w.reloadUntil(".card.ask")
+	w.click(`.card.ask [value="allow"]`)
+	w.do(chromedp.WaitNotPresent(".card.ask"))
+	w.reloadUntil(".source")
+	w.click(".chainlink")
+	w.see(".hops")
+	w.click(".back a")
+	w.click("[aria-label^=Delete]")
+	w.click("#delete .danger")
+	w.see(".empty")
+}
