@@ -51,7 +51,7 @@ func writeObject(out *strings.Builder, object string, rows []Change) {
 			title = c.text()
 		}
 	}
-	fmt.Fprintf(out, "%s %s%s\n", markOf(rows), object, title)
+	fmt.Fprintf(out, "%s %s%s\n", markOf(rows), oneLine(object), oneLine(title))
 	for _, c := range rows {
 		if isTitle(c) {
 			continue
@@ -64,8 +64,13 @@ func writeObject(out *strings.Builder, object string, rows []Change) {
 		if c.Property == "" {
 			text = strings.TrimPrefix(text, ": ")
 		}
-		fmt.Fprintf(out, "%s %s%s\n", inner, c.Property, text)
+		fmt.Fprintf(out, "%s %s%s\n", inner, oneLine(c.Property), oneLine(text))
 	}
+}
+
+// oneLine keeps a name with line breaks from looking like rows of its own.
+func oneLine(s string) string {
+	return strings.NewReplacer("\n", "·", "\r", "·", "\t", " ").Replace(s)
 }
 
 // isTitle reports a row about the object as a whole.

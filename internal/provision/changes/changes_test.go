@@ -19,7 +19,7 @@ func TestWrite(t *testing.T) {
 		{Mark: changes.Keep, Object: "consent"},
 		{Mark: changes.Keep, Object: "secret", Note: "until 2027"},
 		{Mark: changes.Warn, Object: "secret", Note: "another one"},
-		{Mark: changes.Warn, Object: "stranger", Note: "who is that"},
+		{Mark: changes.Warn, Object: "stran\n= ger", Note: "who\nis that"},
 		{Mark: changes.Create, Object: "agent", Property: "service principal"},
 		{Mark: changes.Drop, Object: "old", Note: "gone"},
 		{Mark: changes.Modify, Object: "role", Property: "x", Old: "a"},
@@ -34,8 +34,8 @@ func TestWrite(t *testing.T) {
 = consent: nothing to do
 = secret: nothing to do: until 2027
   ! another one
-! stranger
-  ! who is that
+! stran·= ger
+  ! who·is that
 ~ agent
     service principal
 - old: gone

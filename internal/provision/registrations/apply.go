@@ -130,7 +130,9 @@ func unseen(err error, step Step) bool {
 	if !ok {
 		return false
 	}
-	if refused.Status == http.StatusNotFound {
+	// The second is said of an application that was just registered here:
+	// https://github.com/hashicorp/terraform-provider-azuread/issues/544
+	if refused.Status == http.StatusNotFound || refused.Status == http.StatusForbidden && strings.Contains(refused.Message, "backing application of the service principal") {
 		return true
 	}
 	codes := []string{"NoBackingApplicationObject", "InvalidValue", "Request_BadRequest", "Request_ResourceNotFound"}

@@ -83,6 +83,8 @@ type builder struct {
 	d     *Desired
 	p     *Present
 	s     *State
+
+	trusted graph.Application // the API with our own clients pre-authorized
 }
 
 // Make compares what there is to be with what there is. The state learns the deployment's id and those of what it found.
@@ -104,6 +106,9 @@ func Make(d *Desired, p *Present, s *State) (*Plan, error) {
 	}
 	b.credentials()
 	b.consents()
+	if err := b.trustOthers(); err != nil {
+		return nil, err
+	}
 	b.settings()
 	b.strangers()
 	return &b.Plan, nil
@@ -116,17 +121,20 @@ func (b *builder) step(s Step)          { b.Steps = append(b.Steps, s) }
 func (b *builder) object(r Role) string {
 	name := b.d.displayName(r)
 	if app := b.p.Apps[r]; app != nil {
-		name = app.DisplayName
+		name = oneLine(app.DisplayName)
 	}
 	return r.title() + " " + name
 }
 
 // search makes sure that the tenant knows Azure AI Search: its permission is what the API asks for.
 func (b *builder) search() {
-	if b.p.Search != nil {
+	const object = "Azure AI Search"
+	if sp := b.p.Search; sp != nil {
+		if sp.AccountEnabled != nil && !*sp.AccountEnabled {
+			b.row(changes.Change{Mark: changes.Warn, Object: object, Note: "its service principal is disabled in this tenant: nobody gets a token for it"})
+		}
 		return
 	}
-	const object = "Azure AI Search"
 	b.row(changes.Change{Mark: changes.Create, Object: object, Note: "the tenant does not know the service yet: its service principal " + entra.SearchAppID})
 	b.step(Step{
 		Do: "make the service principal of Azure AI Search", Method: http.MethodPost, Path: "/servicePrincipals", Right: ManageApps,
@@ -252,44 +260,59 @@ const RefusedURI = "the tenant refuses it as App ID URI (a policy wants a URL be
 	"Clients that send the server's URL as parameter resource, as the MCP specification has it, cannot sign in (AADSTS9010010); onbehalf's own leave it out. " +
 	"With an MCP_URL below a verified domain, or --retry-refused after the policy changed, it is tried again"
 
-// trust pre-authorizes the clients at the API, after all of them are there.
+// trust pre-authorizes our own clients at the API, after all of them are there.
 func (b *builder) trust() error {
 	have := graph.Application{}
 	if app := b.p.Apps[API]; app != nil {
 		have = *app
 	}
-	want := have
-	want.API = new(graph.APISettings)
-	if have.API != nil {
-		*want.API = *have.API
-	}
-	want.API.PreAuthorizedApplications = slices.Clone(want.API.PreAuthorizedApplications)
-	clients := []string{b.ref(idApp(Client))}
+	own := []string{b.ref(idApp(Client))}
 	if !b.d.SkipAgent {
-		clients = append(clients, b.ref(idApp(Agent)))
+		own = append(own, b.ref(idApp(Agent)))
 	}
-	want.API.KnownClientApplications = union(want.API.KnownClientApplications, clients...)
+	b.trusted = b.withClients(have, own)
+	b.trusted.API.KnownClientApplications = union(b.trusted.API.KnownClientApplications, own...)
+	return b.clients(have, b.trusted, "pre-authorize the clients at the API")
+}
+
+// trustOthers pre-authorizes the clients of others, last and in a call of its own: one that the tenant does not know would
+// take the rest with it.
+func (b *builder) trustOthers() error {
+	var others []string
 	for _, id := range b.d.PreAuthorize {
-		clients = append(clients, id.String())
+		others = append(others, id.String())
 	}
-	scope := b.s.IDs[idExecute]
+	return b.clients(b.trusted, b.withClients(b.trusted, others), "pre-authorize clients of others: "+strings.Join(others, ", "))
+}
+
+// withClients is the API with clients that need no consent.
+func (b *builder) withClients(have graph.Application, clients []string) graph.Application {
+	api := new(graph.APISettings)
+	if have.API != nil {
+		*api = *have.API
+	}
+	api.PreAuthorizedApplications = slices.Clone(api.PreAuthorizedApplications)
 	for _, id := range clients {
-		want.API.PreAuthorizedApplications = preAuthorize(want.API.PreAuthorizedApplications, id, scope)
+		api.PreAuthorizedApplications = preAuthorize(api.PreAuthorizedApplications, id, b.s.IDs[idExecute])
 	}
+	have.API = api
+	return have
+}
+
+// clients makes the call that changes which clients the API trusts.
+func (b *builder) clients(have, want graph.Application, do string) error {
 	leaves, patch, err := compare(have, want)
 	if err != nil || len(leaves) == 0 {
 		return err
 	}
 	mark := changes.Modify
-	if have.ID == "" {
+	if b.p.Apps[API] == nil {
 		mark = changes.Create
 	}
 	for _, l := range leaves {
 		b.row(changes.Change{Mark: mark, Object: b.object(API), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift && mark == changes.Modify})
 	}
-	b.step(Step{
-		Do: "pre-authorize the clients at the API", Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Body: patch, Fresh: true, Right: ManageApps,
-	})
+	b.step(Step{Do: do, Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Body: patch, Fresh: true, Right: ManageApps})
 	return nil
 }
 
@@ -348,6 +371,11 @@ func (b *builder) consent(resource string, sp *graph.ServicePrincipal, id string
 
 // strangers are what a plan does not touch and people should know.
 func (b *builder) strangers() {
+	for _, app := range b.p.Untagged {
+		object := "application " + oneLine(app.DisplayName)
+		b.row(changes.Change{Mark: changes.Warn, Object: object, Note: app.AppID + " does not bear this deployment's tag, and the state file names it"})
+		b.Blocked = fmt.Errorf("the state file names the %s, which does not bear this deployment's tag", object)
+	}
 	for _, app := range b.p.Strangers {
 		b.row(changes.Change{Mark: changes.Warn, Object: "application " + app.DisplayName, Note: app.AppID + " bears the tags of " + b.d.Name + ", and the state file does not know it"})
 		if r, ok := roleOf(app.Tags, b.d.roles()); ok && b.p.Apps[r] == nil {

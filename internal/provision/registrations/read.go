@@ -24,6 +24,7 @@ type Present struct {
 	Federated  []graph.FederatedCredential
 	Grants     []graph.PermissionGrant // that the API has
 	Gone       []Role                  // the state file names them, and they are not there
+	Untagged   []graph.Application     // the state file names them, and they do not bear its tag
 	Strangers  []graph.Application     // bear the deployment's name in a tag, and the state file does not know them
 }
 
@@ -92,6 +93,10 @@ func (p *Present) readApps(ctx context.Context, c *graph.Client, d *Desired, s *
 		}
 		if err != nil {
 			return err
+		}
+		if !s.owns(app.Tags) && !d.Adopt {
+			p.Untagged = append(p.Untagged, *app) // the file could name anybody's
+			continue
 		}
 		p.Apps[r] = app
 	}

@@ -357,6 +357,23 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// A state file that names somebody else's application changes nothing there, unless that is asked for.
+func TestStateNamesAnother(t *testing.T) {
+	w := newWorld(t)
+	w.apply()
+	w.patch("API_CLIENT_ID", map[string]any{"tags": []string{"theirs"}, "displayName": "x\n= all is well"})
+	plan, _ := w.plan()
+	if shown := text(t, plan); plan.Blocked == nil || !strings.Contains(shown, "! application x = all is well\n") {
+		t.Errorf("%v\n%s", plan.Blocked, shown)
+	}
+	if err := w.try(); err == nil || slices.Contains(w.app("API_CLIENT_ID").Tags, "onbehalf:name:onbehalf") {
+		t.Errorf("got %v", err)
+	}
+	w.desired.Adopt = true
+	w.apply()
+	w.done()
+}
+
 func TestSecretsEnd(t *testing.T) {
 	w := newWorld(t)
 	w.apply()
@@ -488,6 +505,14 @@ func TestPreAuthorize(t *testing.T) {
 	w.done()
 	if got := w.app("API_CLIENT_ID").API.PreAuthorizedApplications; len(got) != 3 || w.count() != 2 {
 		t.Errorf("got %v, %d applications", got, w.count())
+	}
+	state, err := registrations.LoadState(w.path, w.desired.Name)
+	must(t, err)
+	present, err := registrations.Read(t.Context(), w.graph, &w.desired, state, w.pause)
+	must(t, err)
+	w.desired.PreAuthorize, _ = registrations.ParseClients([]string{"vscode", "powershell", "11111111-2222-4333-8444-555555555555"})
+	if plan, err := registrations.Make(&w.desired, present, state); err != nil || len(plan.Steps) > 1 {
+		t.Errorf("%v: what others' clients take is more than one call", err)
 	}
 	if _, err := registrations.ParseClients([]string{"emacs"}); err == nil || !strings.Contains(err.Error(), "vscode") {
 		t.Errorf("got %v", err)

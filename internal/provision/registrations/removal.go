@@ -53,7 +53,7 @@ func (r *Removal) look(ctx context.Context, c *graph.Client, s *State, role Role
 	case err != nil:
 		return err
 	}
-	object += " " + app.DisplayName
+	object += " " + oneLine(app.DisplayName)
 	if !s.owns(app.Tags) || app.AppID != s.IDs[idApp(role)] {
 		r.Changes = append(r.Changes, changes.Change{Mark: changes.Warn, Object: object, Note: app.AppID + " does not bear this deployment's tag: left alone"})
 		r.Left = append(r.Left, object)

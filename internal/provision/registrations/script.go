@@ -46,10 +46,10 @@ func Script(p *Plan, s *State, d *Desired, tool Tool, files ScriptFiles) (string
 	}
 	w := &script{tool: tool}
 	w.line("#!/usr/bin/env bash")
-	w.line("# The deployment %s in the tenant %s (%s): the calls of Microsoft Graph of \"onbehalf setup entra apply\".", oneLine(d.Name), oneLine(p.Tenant.DisplayName), oneLine(p.Tenant.ID))
+	w.line("# The deployment %s in the tenant %s: the calls of Microsoft Graph of \"onbehalf setup entra apply\".", oneLine(d.Name), oneLine(strings.TrimSpace(p.Tenant.DisplayName+" "+p.Tenant.ID)))
 	w.line("# Read it, then run it with bash as an administrator. It takes Application.ReadWrite.All and DelegatedPermissionGrant.ReadWrite.All,")
 	w.line("# and the role Application Administrator. It writes settings, secrets among them, to ENV_FILE and ids to STATE_FILE.")
-	w.line("set -euo pipefail\numask 077\n")
+	w.line("# shellcheck disable=SC2034 # save_state reads ids by their names\nset -euo pipefail\numask 077\n")
 	w.line("GRAPH=%s", single(d.Cloud.Graph+"/v1.0"))
 	w.line("RESOURCE=%s", single(d.Cloud.GraphResource))
 	w.line("TENANT=%s", single(p.Tenant.ID))

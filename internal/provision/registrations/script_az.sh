@@ -7,6 +7,7 @@ request() {
     case $answer in
       *'Not Found('*) status=404 ;;
       *'Bad Request('*) status=400 ;;
+      *'Forbidden('*) status=403 ;;
       *'Conflict('*) status=409 ;;
       *'Too Many Requests('*) status=429 ;;
     esac

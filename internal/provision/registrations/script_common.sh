@@ -1,7 +1,16 @@
 say() { printf '%s\n' "$*" >&2; }
 
-# call METHOD PATH [BODY]: prints the answer. What was just made may not be seen yet: it is tried again. 2 is a refusal of
-# the request itself, when FINAL is set; what is there already is fine.
+# passes STATUS ANSWER: whether a refusal passes by itself, as for what was just made and is not seen yet.
+passes() {
+  case $1 in
+    400 | 404 | 429 | 503) return 0 ;;
+    403) [[ $2 == *'backing application of the service principal'* ]] ;;
+    *) return 1 ;;
+  esac
+}
+
+# call METHOD PATH [BODY]: prints the answer; tries again what passes by itself. 2 is a refusal of the request itself, when
+# FINAL is set. What is there already is fine.
 call() {
   local answer status tries=0
   while :; do
@@ -10,12 +19,10 @@ call() {
     case $status in
       2??) printf '%s' "$answer"; return 0 ;;
       409) return 0 ;;
-      400 | 404 | 429 | 503)
-        if [ "$status" = 400 ] && [ -n "${FINAL:-}" ]; then say "$answer"; return 2; fi
-        tries=$((tries + 1))
-        if [ "$tries" -lt 9 ]; then sleep "$tries"; continue; fi
-        ;;
     esac
+    if [ "$status" = 400 ] && [ -n "${FINAL:-}" ]; then say "$answer"; return 2; fi
+    tries=$((tries + 1))
+    if [ "$tries" -lt 9 ] && passes "$status" "$answer"; then sleep "$tries"; continue; fi
     say "$1 $2: HTTP $status"
     say "$answer"
     return 1
