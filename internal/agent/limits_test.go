@@ -118,6 +118,24 @@ func TestResultsAreBounded(t *testing.T) {
 	}
 }
 
+// What a turn brings is bounded in all, however many calls it takes.
+func TestATurnIsBounded(t *testing.T) {
+	docs := serve(t, map[string]handler{"get": returns(map[string]any{"text": strings.Repeat("x", 30_000)})})
+	s := newScene(t, agent.Config{Model: greedy{4}, Ask: unasked("docs.get"), Limits: agent.Limits{Context: 40 << 10}}, []agent.Server{docs.as("docs", "")})
+	s.ask("?")
+	size := 0
+	for _, m := range s.Messages {
+		for _, c := range m.Calls {
+			if c.Result != nil {
+				size += len(c.Result.Text)
+			}
+		}
+	}
+	if made := len(docs.called()); made != 36 || size > 80<<10+made<<10 || size < 40<<10 {
+		t.Errorf("%d bytes after %d calls", size, made)
+	}
+}
+
 func TestOldResultsMakeRoom(t *testing.T) {
 	docs := serve(t, map[string]handler{"get": returns(map[string]any{"text": strings.Repeat("x", 3000)})})
 	get := asks(call("docs__get", `{}`))

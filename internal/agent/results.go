@@ -15,9 +15,20 @@ import (
 	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
 )
 
-// keep takes what a tool returned.
+// leastKept is what is kept of a result even where a turn has brought more than a model is ever sent.
+const leastKept = 1 << 10
+
+// keep takes what a tool returned: of all results of a turn no more than twice what a model is sent.
 func (t *turn) keep(call *Call, result *mcp.CallToolResult) {
-	most := t.cfg.Limits.Result
+	left := 2 * t.cfg.Limits.Context
+	for i := len(t.conv.Messages) - 1; i >= 0 && t.conv.Messages[i].Role == Assistant; i-- {
+		for j := range t.conv.Messages[i].Calls {
+			if r := t.conv.Messages[i].Calls[j].Result; r != nil {
+				left -= len(r.Text) + len(r.Structured)
+			}
+		}
+	}
+	most := min(t.cfg.Limits.Result, max(left, leastKept))
 	kept := &Result{IsError: result.IsError}
 	documents := mcpdata.Links(result)
 	if value := mcpdata.ValueOf(result); value != nil && len(documents) == 0 {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -31,7 +32,11 @@ func pack(c *agent.Conversation, thin map[string]bool, idsOnly bool) ([]byte, er
 	}
 	slices.Sort(r.Thin)
 	r.Thin = slices.Compact(r.Thin)
-	return json.Marshal(r)
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false) // it would make documents of markup six times as long
+	err := encoder.Encode(r)
+	return out.Bytes(), err
 }
 
 // thinOut removes what came from documents and returns the messages that lost their text by it: every answer that came
