@@ -81,6 +81,43 @@ func TestAskFirst(t *testing.T) {
 	}
 }
 
+// Copy, ask again, delete, and several conversations beside one another.
+func TestConversations(t *testing.T) {
+	s := start(t, options{web: unasked})
+	w := s.window()
+	w.signIn(alice)
+	w.ask("roadmap")
+	w.answered()
+	eval[bool](w, `navigator.clipboard.write = async (items) => { window.copied = await (await items[0].getType("text/plain")).text(); }; true`)
+	w.click("[data-copy-text]")
+	w.until(`window.copied?.includes("Roadmap")`)
+	w.reads("[data-copy-text]", "Copied")
+	eval[bool](w, `window.last = document.querySelector(".message:last-child").id; true`)
+	w.click(".retry button")
+	w.until(`document.querySelector(".message.assistant:last-child")?.id !== window.last`)
+	w.answered()
+	first := eval[string](w, "location.pathname")
+	w.click(".new")
+	w.see(".empty")
+	w.ask("handbook")
+	w.answered()
+	if listed := eval[[]string](w, `[...document.querySelectorAll(".items .title")].map(e => e.innerText)`); !slices.Equal(listed, []string{"handbook", "roadmap"}) {
+		t.Errorf("listed are %q", listed)
+	}
+	other := eval[string](w, "location.pathname")
+	w.click("[aria-label^=Delete]")
+	w.click("#delete .danger")
+	w.see(".empty")
+	w.open(other)
+	w.reads("main", "There is no such page")
+	w.open(first)
+	w.reads(".bubble", "roadmap")
+	w.open("/me")
+	w.click("[popovertarget=forget]")
+	w.click("#forget .danger")
+	w.reads("main", "None is kept.")
+}
+
 // All by the keyboard alone: sign in, ask, look at how it was done, go back, sign out.
 func TestKeyboardAlone(t *testing.T) {
 	s := start(t, options{web: unasked})

@@ -51,16 +51,17 @@ func perform(w http.ResponseWriter, r *http.Request, word, rest string, result b
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
+	calls := !result && (word == "look" || word == "ghost" || word == "wiki")
 	switch {
-	case word == "look" && !result:
+	case word == "look" && calls:
 		call(w, "docs__get_documents", map[string]string{"query": rest})
 	case word == "look":
 		say(w, "It is in the first document [1].")
-	case word == "wiki" && !result:
+	case word == "wiki" && calls:
 		call(w, "wiki__search", map[string]string{"query": rest})
 	case word == "wiki":
 		say(w, "The wiki answered.")
-	case word == "ghost" && !result:
+	case word == "ghost" && calls:
 		call(w, "docs__delete_everything", map[string]string{"sure": "yes"})
 	case word == "ghost":
 		say(w, "There is no such tool.")
@@ -76,6 +77,11 @@ func perform(w http.ResponseWriter, r *http.Request, word, rest string, result b
 	default:
 		say(w, rest)
 	}
+	reason := "stop"
+	if calls {
+		reason = "tool_calls"
+	}
+	chunk(w, map[string]any{}, reason)
 	fmt.Fprint(w, "data: [DONE]\n\n")
 }
 
@@ -101,5 +107,4 @@ func call(w http.ResponseWriter, tool string, arguments map[string]string) {
 	chunk(w, map[string]any{"tool_calls": []any{map[string]any{
 		"index": 0, "id": "wire1", "type": "function", "function": map[string]any{"name": tool, "arguments": string(text)},
 	}}}, nil)
-	chunk(w, map[string]any{}, "tool_calls")
 }

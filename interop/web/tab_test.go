@@ -215,7 +215,11 @@ func (w *window) ask(question string) {
 	w.t.Helper()
 	w.see("#question")
 	before := eval[int](w, `document.querySelectorAll(".message.user").length`)
-	w.do(chromedp.SendKeys("#question", question), chromedp.KeyEvent("\r"))
+	if strings.Contains(question, "\n") { // as one pastes it: a typed line would end with Enter
+		w.do(chromedp.SetValue("#question", question), chromedp.Focus("#question"), chromedp.KeyEvent("\r"))
+	} else {
+		w.do(chromedp.SendKeys("#question", question), chromedp.KeyEvent("\r"))
+	}
 	w.until(fmt.Sprintf(`document.querySelectorAll(".message.user").length > %d && !document.querySelector("#question").value`, before))
 }
 

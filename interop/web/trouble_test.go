@@ -65,6 +65,9 @@ func TestModelsInTrouble(t *testing.T) {
 
 	w.ask("look roadmap")
 	w.answered()
+	if eval[bool](w, `!!document.querySelector(".message:last-child .note.bad")`) {
+		t.Errorf("a whole answer counts as failed: %s", w.text(".message:last-child"))
+	}
 	w.click(".message:last-child .cite")
 	w.until(`document.querySelector(":target .source")?.innerText.includes("Roadmap")`)
 

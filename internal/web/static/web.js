@@ -72,7 +72,9 @@ document.addEventListener("submit", async (e) => {
   delete form.dataset.sent;
 });
 
-// The question: Enter sends, Shift+Enter begins a line, and the field grows.
+// The question: Enter sends, Shift+Enter begins a line, and the field grows. Where there is nothing but a finger, Enter
+// begins a line, since there is no Shift to hold.
+const finger = matchMedia("(pointer: coarse)").matches && !matchMedia("(any-pointer: fine)").matches;
 function fit() {
   if (!question || CSS.supports("field-sizing", "content")) return;
   question.style.height = "auto";
@@ -80,11 +82,11 @@ function fit() {
 }
 question?.addEventListener("input", fit);
 question?.addEventListener("keydown", (e) => {
-  if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.keyCode === 229) return;
+  if (e.key !== "Enter" || finger || e.shiftKey || e.isComposing || e.keyCode === 229) return;
   e.preventDefault();
   if (main.dataset.state !== "running" && question.value.trim()) question.form.requestSubmit(question.form.querySelector(".send"));
 });
-if (question && !matchMedia("(pointer: coarse)").matches && !location.hash) question.focus();
+if (question && !finger && !location.hash) question.focus();
 
 document.addEventListener("click", async (e) => {
   const button = e.target.closest("[data-copy], [data-copy-text]");
