@@ -16,6 +16,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 	"github.com/onbehalf/onbehalf/internal/provision/registrations"
 )
 
@@ -71,8 +72,8 @@ func (s *setupEntra) runDestroy(ctx context.Context) error {
 
 // script prints the plan as a script.
 func (s *setupEntra) script(w *site) error {
-	tool := registrations.Tool(s.emit)
-	if tool != registrations.Curl && tool != registrations.Az {
+	tool := graphcalls.Tool(s.emit)
+	if tool != graphcalls.Curl && tool != graphcalls.Az {
 		return shell.Usage(fmt.Errorf("--emit-script %q: want curl or az", s.emit))
 	}
 	if w.plan.Blocked != nil {
@@ -100,14 +101,14 @@ func pause(ctx context.Context, d time.Duration) error {
 // explain adds to an error of Graph's which right is missing, and what to do without it.
 func (s *setupEntra) explain(err error) error {
 	refused, isGraph := errors.AsType[*graph.Error](err)
-	step, isStep := errors.AsType[*registrations.StepError](err)
+	step, isStep := errors.AsType[*graphcalls.Error](err)
 	switch {
 	case errors.Is(err, errNoAzureCLI):
 		return shell.Hint(err, "az login, or --bootstrap-client %s", graphTools)
 	case errors.Is(err, graph.ErrForbidden):
-		right := registrations.ManageApps
+		right := graphcalls.ManageApps
 		if isStep {
-			right = step.Step.Right
+			right = step.Call.Right
 		}
 		return shell.Hint(err, "%s; run it again as somebody who has them, and it goes on from here, or hand over what \"onbehalf setup entra plan --emit-script curl\" prints (--offline without any right)", right.Explain())
 	case isGraph && strings.HasPrefix(refused.Code, "Credential") && strings.HasSuffix(refused.Code, "PerAppPolicy"):

@@ -18,6 +18,7 @@ import (
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/envfile"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 	"github.com/onbehalf/onbehalf/internal/provision/registrations"
 	"github.com/onbehalf/onbehalf/internal/web"
 )
@@ -338,7 +339,7 @@ func (s *setupEntra) runApply(ctx context.Context) error {
 
 func (s *setupEntra) doer(w *site) registrations.Doer {
 	return registrations.Doer{
-		Graph: w.graph,
+		Maker: graphcalls.Maker{Graph: w.graph, Pause: pause},
 		Save:  func(state *registrations.State) error { return state.Save(s.path(s.state)) },
 		Set: func(settings []registrations.Setting) error {
 			var all []envfile.Setting
@@ -349,7 +350,6 @@ func (s *setupEntra) doer(w *site) registrations.Doer {
 			}
 			return w.env.Set(all...)
 		},
-		Pause: pause,
-		Say:   func(format string, args ...any) { fmt.Fprintln(s.Err, shell.Printable(fmt.Sprintf(format, args...))) },
+		Say: func(format string, args ...any) { fmt.Fprintln(s.Err, shell.Printable(fmt.Sprintf(format, args...))) },
 	}
 }

@@ -1,6 +1,7 @@
 package registrations
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/internal/graph"
 	"github.com/onbehalf/onbehalf/internal/provision/changes"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
 
 // federatedName is the name of the federated credential that is made here.
@@ -41,8 +43,8 @@ func (b *builder) federate() {
 		return
 	}
 	b.row(changes.Change{Mark: changes.Create, Object: object, Note: "trusts the managed identity " + b.p.Identity.DisplayName + " (" + b.p.Identity.ID + ")"})
-	b.step(Step{
-		Do: "trust the managed identity", Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(API)) + "/federatedIdentityCredentials", Fresh: true, Right: ManageApps,
+	b.step(graphcalls.Call{
+		Do: "trust the managed identity", Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(API)) + "/federatedIdentityCredentials", Fresh: true, Right: graphcalls.ManageApps,
 		Body: map[string]any{
 			"name": federatedName, "issuer": issuer, "subject": b.p.Identity.ID, "audiences": []any{b.d.Cloud.FICAudience},
 		},
@@ -59,10 +61,10 @@ func (b *builder) secret(r Role, setting string) {
 	}
 	end := b.d.Now.Add(b.d.SecretLife).UTC().Truncate(time.Second)
 	b.row(changes.Change{Mark: changes.Create, Object: object, Note: why + "; a new one until " + dateOf(end) + " goes to " + setting})
-	b.step(Step{
-		Do: "make a " + object, Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(r)) + "/addPassword", Fresh: true, Right: ManageApps,
+	b.step(graphcalls.Call{
+		Do: "make a " + object, Method: http.MethodPost, Path: "/applications/" + b.ref(idObject(r)) + "/addPassword", Fresh: true, Right: graphcalls.ManageApps,
 		Body: map[string]any{"passwordCredential": map[string]any{"displayName": "onbehalf", "endDateTime": end.Format(time.RFC3339)}},
-		Save: []Save{{As: idSecret(r), Member: "secretText"}, {As: idKey(r), Member: "keyId"}},
+		Save: []graphcalls.Save{{As: idSecret(r), Member: "secretText", Secret: true}, {As: idKey(r), Member: "keyId"}},
 	})
 }
 
@@ -105,11 +107,10 @@ func (b *builder) settings() {
 	all := []Setting{
 		{"TENANT_ID", strings.ToLower(b.p.Tenant.ID)},
 		{"API_CLIENT_ID", b.ref(idApp(API))},
-		{"API_APP_ID_URI", b.s.IDs[idURI]},
+		{"API_APP_ID_URI", cmp.Or(b.uri, graphcalls.Ref(idURI))},
 		{"WEB_CLIENT_ID", b.ref(idApp(Client))},
 		{"MCP_URL", b.d.MCPURL},
 	}
-	delete(b.s.IDs, idURI)
 	if b.d.Cloud.Name != "public" {
 		all = append(all, Setting{"AZURE_AUTHORITY_HOST", b.d.Cloud.Authority})
 	}
@@ -119,12 +120,12 @@ func (b *builder) settings() {
 	case len(b.d.Credential.Certificate) > 0:
 		all = append(all, Setting{"CLIENT_CERTIFICATE_PATH", b.d.Credential.Path}, Setting{"CLIENT_SECRET", ""})
 	case b.makes(idSecret(API)):
-		all = append(all, Setting{"CLIENT_SECRET", ref(idSecret(API))})
+		all = append(all, Setting{"CLIENT_SECRET", graphcalls.Ref(idSecret(API))})
 	}
 	if !b.d.SkipAgent {
 		all = append(all, Setting{"AGENT_CLIENT_ID", b.ref(idApp(Agent))}, Setting{"WEB_URL", b.d.WebURL})
 		if b.makes(idSecret(Agent)) {
-			all = append(all, Setting{"AGENT_CLIENT_SECRET", ref(idSecret(Agent))})
+			all = append(all, Setting{"AGENT_CLIENT_SECRET", graphcalls.Ref(idSecret(Agent))})
 		}
 	}
 	if domain := domainOf(b.p.Tenant); domain != "" {
@@ -143,8 +144,8 @@ func (b *builder) settings() {
 }
 
 func (b *builder) makes(secret string) bool {
-	return slices.ContainsFunc(b.Steps, func(s Step) bool {
-		return slices.ContainsFunc(s.Save, func(v Save) bool { return v.As == secret })
+	return slices.ContainsFunc(b.Steps, func(s graphcalls.Call) bool {
+		return slices.ContainsFunc(s.Save, func(v graphcalls.Save) bool { return v.As == secret })
 	})
 }
 

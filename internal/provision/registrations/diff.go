@@ -5,80 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"reflect"
-	"regexp"
 	"strings"
 
-	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
-
-// A reference stands for an id that an earlier step learns. It is marked with a character that Graph never sends, so that
-// no text of a tenant can pass for one.
-const refMark = "\x00"
-
-func ref(name string) string { return refMark + name + refMark }
 
 // ref is the id where it is known, else the reference to it.
 func (b *builder) ref(name string) string {
 	if id := b.s.IDs[name]; id != "" {
 		return id
 	}
-	return ref(name)
-}
-
-func refs() *regexp.Regexp { return regexp.MustCompile("\x00([a-z_]+)\x00") }
-
-// errUnknownRef says that a step needs what no step before it has learned.
-var errUnknownRef = errors.New("an id is not known yet")
-
-// resolve puts ids in the place of references.
-func resolve(text string, ids map[string]string) (string, error) {
-	var missing error
-	out := refs().ReplaceAllStringFunc(text, func(found string) string {
-		name := strings.Trim(found, refMark)
-		if ids[name] == "" {
-			missing = fmt.Errorf("%w: %s", errUnknownRef, name)
-		}
-		return ids[name]
-	})
-	return out, missing
-}
-
-// resolveAll is resolve for a body.
-func resolveAll(body any, ids map[string]string) (any, error) {
-	switch v := body.(type) {
-	case string:
-		return resolve(v, ids)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			var err error
-			if out[i], err = resolveAll(v[i], ids); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name := range v {
-			var err error
-			if out[name], err = resolveAll(v[name], ids); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	default:
-		return body, nil
-	}
-}
-
-// show writes a text for people, with references as words.
-func show(text string) string {
-	return refs().ReplaceAllStringFunc(text, func(found string) string {
-		return "{" + strings.Trim(found, refMark) + "}"
-	})
+	return graphcalls.Ref(name)
 }
 
 // compared are the properties that plans look at, in the order of rows.
@@ -95,8 +34,8 @@ type leaf struct{ path, oldText, newText string }
 
 // compare returns what differs, and the body of the call that mends it. Collections are sent whole, as Graph wants them.
 func compare(have, want graph.Application) (leaves []leaf, patch map[string]any, err error) {
-	was, err1 := asMap(have)
-	is, err2 := asMap(want)
+	was, err1 := graphcalls.Plain(have)
+	is, err2 := graphcalls.Plain(want)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, nil, err
 	}
@@ -112,18 +51,6 @@ func compare(have, want graph.Application) (leaves []leaf, patch map[string]any,
 		leaves = append(leaves, l)
 	}
 	return leaves, patch, nil
-}
-
-func asMap(v any) (map[string]any, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
-	}
-	var out map[string]any
-	if err := json.Unmarshal(text, &out); err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
-	}
-	return out, nil
 }
 
 func lookup(m map[string]any, path string) any {
@@ -188,7 +115,7 @@ func brief(path string, v any) string {
 	case nil:
 		return ""
 	case string:
-		return show(v)
+		return graphcalls.Show(v)
 	case map[string]any:
 		if path == "keyCredentials" {
 			if key, ok := v["key"].(string); ok {
@@ -197,12 +124,12 @@ func brief(path string, v any) string {
 		}
 		for _, name := range []string{"value", "name", "appId", "resourceAppId", "displayName"} {
 			if text, ok := v[name].(string); ok {
-				return show(text) + details(v)
+				return graphcalls.Show(text) + details(v)
 			}
 		}
 	}
 	text, _ := json.Marshal(v) //nolint:errchkjson // it came from JSON
-	return show(string(text))
+	return graphcalls.Show(string(text))
 }
 
 // details are the ids and flags of an object that matter beside its name.
@@ -219,7 +146,7 @@ func details(v map[string]any) string {
 	var ids []string
 	for _, one := range access {
 		if m, ok := one.(map[string]any); ok {
-			ids = append(ids, show(fmt.Sprint(m["id"])))
+			ids = append(ids, graphcalls.Show(fmt.Sprint(m["id"])))
 		}
 	}
 	if len(ids) > 0 {
@@ -236,28 +163,10 @@ func texts(list []string) []any {
 	return out
 }
 
-func isGUID(s string) bool {
-	_, err := identity.ParseObjectID(s)
-	return err == nil
-}
-
-func pathEscape(s string) string { return url.PathEscape(s) }
-
 func decode64(s string) []byte {
 	out, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
 		return nil
 	}
 	return out
-}
-
-func parseQuery(text string) (url.Values, error) {
-	if text == "" {
-		return nil, nil
-	}
-	values, err := url.ParseQuery(text)
-	if err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
-	}
-	return values, nil
 }

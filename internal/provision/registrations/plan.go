@@ -3,6 +3,7 @@ package registrations
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -10,17 +11,20 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/graph"
 	"github.com/onbehalf/onbehalf/internal/provision/changes"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
 
 // Plan is what has to be done: rows for people and calls of Microsoft Graph, the one as true as the other.
 type Plan struct {
 	Tenant   graph.Organization
 	Changes  []changes.Change
-	Steps    []Step
+	Steps    []graphcalls.Call
 	Settings []Setting // what the settings are to hold in the end
 	Blocked  error     // why it must not be done as it is
 
 	digest string // of what is to be
+	asked  string // the App ID URI that the tenant may refuse
+	uri    string // the one in force, "" where that is not known before
 }
 
 // Empty reports whether there is nothing to do.
@@ -28,50 +32,8 @@ func (p *Plan) Empty() bool {
 	return len(p.Steps) == 0 && !slices.ContainsFunc(p.Changes, func(c changes.Change) bool { return c.Object == objectSettings })
 }
 
-// Step is one call of Microsoft Graph. Path and Body hold references to ids that earlier steps learn; see ref.
-type Step struct {
-	Do     string // what it is for: "register the API"
-	Method string
-	Path   string // after /v1.0
-	Body   any    // of maps, slices, strings, numbers and booleans
-	Save   []Save // what of the answer is needed later
-	Right  Right  // what it takes
-	Fresh  bool   // it names objects that were just made, which Graph may not show yet
-	URI    string // the App ID URI that it adds, and that a policy of the tenant may refuse
-}
-
-// Save names a member of an answer.
-type Save struct {
-	As     string // an id of the state, or a secret
-	Member string // of the answer
-	Scope  string // not a member, but the id of the delegated permission with this short name
-}
-
-// secret reports whether what is saved is one.
-func (s Save) secret() bool { return s.Member == "secretText" }
-
 // Setting is a NAME=value line; the value may be a reference.
 type Setting struct{ Name, Value string }
-
-// Right is what a call takes.
-type Right int
-
-// The rights.
-const (
-	ManageApps Right = iota
-	GrantConsent
-)
-
-// Explain says which right it is and who has it.
-//
-// https://learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent and
-// https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference
-func (r Right) Explain() string {
-	if r == GrantConsent {
-		return "it takes DelegatedPermissionGrant.ReadWrite.All, and one of the roles Cloud Application Administrator, Application Administrator, Privileged Role Administrator or Global Administrator"
-	}
-	return "it takes Application.ReadWrite.All, and one of the roles Application Administrator, Cloud Application Administrator or Global Administrator"
-}
 
 // objectSettings is the row of the settings file.
 const objectSettings = "settings"
@@ -114,14 +76,14 @@ func Make(d *Desired, p *Present, s *State) (*Plan, error) {
 	return &b.Plan, nil
 }
 
-func (b *builder) row(c changes.Change) { b.Changes = append(b.Changes, c) }
-func (b *builder) step(s Step)          { b.Steps = append(b.Steps, s) }
+func (b *builder) row(c changes.Change)   { b.Changes = append(b.Changes, c) }
+func (b *builder) step(s graphcalls.Call) { b.Steps = append(b.Steps, s) }
 
 // object names an application in rows.
 func (b *builder) object(r Role) string {
 	name := b.d.displayName(r)
 	if app := b.p.Apps[r]; app != nil {
-		name = oneLine(app.DisplayName)
+		name = graphcalls.OneLine(app.DisplayName)
 	}
 	return r.title() + " " + name
 }
@@ -136,15 +98,15 @@ func (b *builder) search() {
 		return
 	}
 	b.row(changes.Change{Mark: changes.Create, Object: object, Note: "the tenant does not know the service yet: its service principal " + entra.SearchAppID})
-	b.step(Step{
-		Do: "make the service principal of Azure AI Search", Method: http.MethodPost, Path: "/servicePrincipals", Right: ManageApps,
+	b.step(graphcalls.Call{
+		Do: "make the service principal of Azure AI Search", Method: http.MethodPost, Path: "/servicePrincipals", Right: graphcalls.ManageApps,
 		Body: map[string]any{"appId": entra.SearchAppID},
-		Save: []Save{{As: idSearchSP, Member: "id"}},
+		Save: []graphcalls.Save{{As: idSearchSP, Member: "id"}},
 	})
-	b.step(Step{
-		Do: "read the permissions of Azure AI Search", Method: http.MethodGet, Fresh: true, Right: ManageApps,
+	b.step(graphcalls.Call{
+		Do: "read the permissions of Azure AI Search", Method: http.MethodGet, Fresh: true, Right: graphcalls.ManageApps,
 		Path: graph.ByAppID("servicePrincipals", entra.SearchAppID) + "?$select=oauth2PermissionScopes",
-		Save: []Save{{As: idSearchScope, Scope: userImpersonation}},
+		Save: []graphcalls.Save{{As: idSearchScope, Scope: userImpersonation}},
 	})
 }
 
@@ -185,9 +147,9 @@ func (b *builder) register(r Role, leaves []leaf, patch map[string]any) {
 	for _, l := range leaves {
 		b.row(changes.Change{Mark: changes.Create, Object: object, Property: l.path, New: l.newText})
 	}
-	b.step(Step{
-		Do: "register the " + object, Method: http.MethodPost, Path: "/applications", Body: patch, Fresh: r != API || b.p.Search == nil, Right: ManageApps,
-		Save: []Save{{As: idObject(r), Member: "id"}, {As: idApp(r), Member: "appId"}},
+	b.step(graphcalls.Call{
+		Do: "register the " + object, Method: http.MethodPost, Path: "/applications", Body: patch, Fresh: r != API || b.p.Search == nil, Right: graphcalls.ManageApps,
+		Save: []graphcalls.Save{{As: idObject(r), Member: "id"}, {As: idApp(r), Member: "appId"}},
 	})
 }
 
@@ -198,8 +160,8 @@ func (b *builder) change(r Role, leaves []leaf, patch map[string]any) {
 	if len(leaves) == 0 {
 		return
 	}
-	b.step(Step{
-		Do: "change the " + b.object(r), Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(r)), Body: patch, Right: ManageApps,
+	b.step(graphcalls.Call{
+		Do: "change the " + b.object(r), Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(r)), Body: patch, Right: graphcalls.ManageApps,
 		Fresh: true,
 	})
 }
@@ -214,10 +176,10 @@ func (b *builder) principal(r Role) {
 		return
 	}
 	b.row(changes.Change{Mark: changes.Create, Object: b.object(r), Property: "service principal"})
-	b.step(Step{
-		Do: "make the service principal of the " + b.object(r), Method: http.MethodPost, Path: "/servicePrincipals", Fresh: true, Right: ManageApps,
+	b.step(graphcalls.Call{
+		Do: "make the service principal of the " + b.object(r), Method: http.MethodPost, Path: "/servicePrincipals", Fresh: true, Right: graphcalls.ManageApps,
 		Body: map[string]any{"appId": b.ref(idApp(r))},
-		Save: []Save{{As: idPrincipal(r), Member: "id"}},
+		Save: []graphcalls.Save{{As: idPrincipal(r), Member: "id"}},
 	})
 }
 
@@ -229,29 +191,29 @@ func (b *builder) appIDURIs(have graph.Application) {
 	const property = "identifierUris"
 	api, object := "api://"+b.ref(idApp(API)), b.object(API)
 	all := have.IdentifierURIs
-	b.s.IDs[idURI] = api
+	b.uri = api
 	mark, drift := changes.Modify, b.drift
 	if have.ID == "" {
 		mark, drift = changes.Create, false
 	}
-	step := Step{Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Fresh: true, Right: ManageApps}
+	step := graphcalls.Call{Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Fresh: true, Right: graphcalls.ManageApps}
 	if !slices.Contains(all, api) {
 		all = append(slices.Clone(all), api)
-		b.row(changes.Change{Mark: mark, Object: object, Property: property, New: "+ " + show(api), Drift: drift})
+		b.row(changes.Change{Mark: mark, Object: object, Property: property, New: "+ " + graphcalls.Show(api), Drift: drift})
 		step.Do, step.Body = "add the App ID URI api://CLIENT-ID", map[string]any{property: texts(all)}
 		b.step(step)
 	}
 	own := b.d.appIDURI()
 	switch {
 	case slices.Contains(all, own):
-		b.s.IDs[idURI] = own
+		b.uri = own
 	case slices.Contains(b.s.Refused, own) && !b.d.Retry:
 		b.row(changes.Change{Mark: changes.Warn, Object: object, Property: property, Note: own + ": " + RefusedURI})
 	default:
 		b.row(changes.Change{Mark: mark, Object: object, Property: property, New: "+ " + own, Note: "where the tenant's policy allows it", Drift: drift})
-		step.Do, step.URI, step.Body = "add the App ID URI "+own, own, map[string]any{property: texts(append([]string{own}, all...))}
+		step.Do, step.Asks, step.Body = "add the App ID URI "+own, true, map[string]any{property: texts(append([]string{own}, all...))}
 		b.step(step)
-		b.s.IDs[idURI] = ref(idURI)
+		b.asked, b.uri = own, ""
 	}
 }
 
@@ -312,7 +274,7 @@ func (b *builder) clients(have, want graph.Application, do string) error {
 	for _, l := range leaves {
 		b.row(changes.Change{Mark: mark, Object: b.object(API), Property: l.path, Old: l.oldText, New: l.newText, Drift: b.drift && mark == changes.Modify})
 	}
-	b.step(Step{Do: do, Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Body: patch, Fresh: true, Right: ManageApps})
+	b.step(graphcalls.Call{Do: do, Method: http.MethodPatch, Path: "/applications/" + b.ref(idObject(API)), Body: patch, Fresh: true, Right: graphcalls.ManageApps})
 	return nil
 }
 
@@ -332,9 +294,9 @@ func (b *builder) consents() {
 		return
 	}
 	if b.p.Graph == nil {
-		b.step(Step{
-			Do: "find Microsoft Graph", Method: http.MethodGet, Path: graph.ByAppID("servicePrincipals", entra.GraphAppID) + "?$select=id", Right: ManageApps,
-			Save: []Save{{As: idGraphSP, Member: "id"}},
+		b.step(graphcalls.Call{
+			Do: "find Microsoft Graph", Method: http.MethodGet, Path: graph.ByAppID("servicePrincipals", entra.GraphAppID) + "?$select=id", Right: graphcalls.ManageApps,
+			Save: []graphcalls.Save{{As: idGraphSP, Member: "id"}},
 		})
 	}
 	var names []string
@@ -346,7 +308,7 @@ func (b *builder) consents() {
 
 func (b *builder) consent(resource string, sp *graph.ServicePrincipal, id string, scopes ...string) {
 	object, all := "consent: API to "+resource, strings.Join(scopes, " ")
-	step := Step{Do: "consent that the API uses " + resource + " on behalf of everyone", Right: GrantConsent, Fresh: true}
+	step := graphcalls.Call{Do: "consent that the API uses " + resource + " on behalf of everyone", Right: graphcalls.GrantConsent, Fresh: true}
 	i := slices.IndexFunc(b.p.Grants, func(g graph.PermissionGrant) bool {
 		return sp != nil && g.ResourceID == sp.ID && g.ConsentType == "AllPrincipals"
 	})
@@ -364,7 +326,7 @@ func (b *builder) consent(resource string, sp *graph.ServicePrincipal, id string
 		return
 	}
 	b.row(changes.Change{Mark: changes.Modify, Object: object, Old: strings.Join(old, " "), New: strings.Join(fresh, " "), Drift: b.drift})
-	step.Method, step.Path = http.MethodPatch, "/oauth2PermissionGrants/"+pathEscape(b.p.Grants[i].ID)
+	step.Method, step.Path = http.MethodPatch, "/oauth2PermissionGrants/"+url.PathEscape(b.p.Grants[i].ID)
 	step.Body = map[string]any{"scope": strings.Join(fresh, " ")}
 	b.step(step)
 }
@@ -372,7 +334,7 @@ func (b *builder) consent(resource string, sp *graph.ServicePrincipal, id string
 // strangers are what a plan does not touch and people should know.
 func (b *builder) strangers() {
 	for _, app := range b.p.Untagged {
-		object := "application " + oneLine(app.DisplayName)
+		object := "application " + graphcalls.OneLine(app.DisplayName)
 		b.row(changes.Change{Mark: changes.Warn, Object: object, Note: app.AppID + " does not bear this deployment's tag, and the state file names it"})
 		b.Blocked = fmt.Errorf("the state file names the %s, which does not bear this deployment's tag", object)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
 
 // Present is what a tenant holds of a deployment.
@@ -38,7 +39,7 @@ const applicationProperties = "id,appId,displayName,signInAudience,identifierUri
 // Read asks Microsoft Graph what there is. The state learns the ids of what it finds by this deployment's tag, as after
 // an interruption, and with Adopt of what bears its name. What the state names and Graph does not show is asked for
 // again after a pause: it may have been made a moment ago.
-func Read(ctx context.Context, c *graph.Client, d *Desired, s *State, pause Pause) (*Present, error) {
+func Read(ctx context.Context, c *graph.Client, d *Desired, s *State, pause graphcalls.Pause) (*Present, error) {
 	p := &Present{Apps: map[Role]*graph.Application{}, Principals: map[Role]*graph.ServicePrincipal{}}
 	tenants, err := graph.List[graph.Organization](ctx, c, "/organization", nil, 1)
 	if err != nil || len(tenants) != 1 {
@@ -64,11 +65,8 @@ func missingIf(missing bool) error {
 	return nil
 }
 
-// Pause waits, or ends with its context's error.
-type Pause func(ctx context.Context, d time.Duration) error
-
 // again asks for what the state names until Graph shows it, for two seconds.
-func again[T any](ctx context.Context, pause Pause, read func() (T, error)) (T, error) {
+func again[T any](ctx context.Context, pause graphcalls.Pause, read func() (T, error)) (T, error) {
 	out, err := read()
 	for wait := 200 * time.Millisecond; errors.Is(err, graph.ErrNotFound) && wait < 2*time.Second; wait *= 2 {
 		if pauseErr := pause(ctx, wait); pauseErr != nil {
@@ -79,7 +77,7 @@ func again[T any](ctx context.Context, pause Pause, read func() (T, error)) (T, 
 	return out, err
 }
 
-func (p *Present) readApps(ctx context.Context, c *graph.Client, d *Desired, s *State, pause Pause) error {
+func (p *Present) readApps(ctx context.Context, c *graph.Client, d *Desired, s *State, pause graphcalls.Pause) error {
 	for _, r := range d.roles() {
 		id := s.IDs[idObject(r)]
 		if id == "" {
@@ -154,7 +152,7 @@ func (s *State) adopt(tags []string) error {
 		return errors.New("the applications with this name are of two deployments: take one away, or choose another name")
 	}
 	id := strings.TrimPrefix(tags[i], tagDeployment)
-	if !isGUID(id) {
+	if !graphcalls.IsID(id) {
 		return fmt.Errorf("the tag %q of an application holds no id", tags[i])
 	}
 	s.Deployment = id
@@ -170,47 +168,59 @@ func roleOf(tags []string, roles []Role) (Role, bool) {
 	return "", false
 }
 
-func (p *Present) readPrincipals(ctx context.Context, c *graph.Client, d *Desired, s *State, pause Pause) (err error) {
+func (p *Present) readPrincipals(ctx context.Context, c *graph.Client, d *Desired, s *State, pause graphcalls.Pause) error {
 	for r, app := range p.Apps {
 		read := func() (*graph.ServicePrincipal, error) { return readPrincipal(ctx, c, app.AppID) }
-		if s.IDs[idPrincipal(r)] == "" {
-			p.Principals[r], err = read()
-		} else {
-			p.Principals[r], err = again(ctx, pause, read)
+		if s.IDs[idPrincipal(r)] != "" {
+			readOnce := read
+			read = func() (*graph.ServicePrincipal, error) { return again(ctx, pause, readOnce) }
 		}
-		if err != nil && !errors.Is(err, graph.ErrNotFound) {
-			return err
-		}
-		if p.Principals[r] != nil {
-			s.IDs[idPrincipal(r)] = p.Principals[r].ID
-		} else {
+		sp, err := read()
+		switch {
+		case errors.Is(err, graph.ErrNotFound):
 			delete(s.IDs, idPrincipal(r))
+		case err != nil:
+			return err
+		default:
+			p.Principals[r], s.IDs[idPrincipal(r)] = sp, sp.ID
 		}
 	}
-	if p.Search, err = readPrincipal(ctx, c, entra.SearchAppID); err != nil && !errors.Is(err, graph.ErrNotFound) {
+	if err := p.readSearch(ctx, c, s); err != nil {
 		return err
 	}
+	return p.readOthers(ctx, c, d, s)
+}
+
+// readSearch reads the service principal of Azure AI Search, which a tenant may be without.
+func (p *Present) readSearch(ctx context.Context, c *graph.Client, s *State) error {
 	delete(s.IDs, idSearchSP)
 	delete(s.IDs, idSearchScope)
-	if p.Search != nil {
-		s.IDs[idSearchSP] = p.Search.ID
-		if s.IDs[idSearchScope], err = scopeID(p.Search.OAuth2PermissionScopes, userImpersonation); err != nil {
-			return err
-		}
+	sp, err := readPrincipal(ctx, c, entra.SearchAppID)
+	if errors.Is(err, graph.ErrNotFound) {
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	p.Search, s.IDs[idSearchSP] = sp, sp.ID
+	s.IDs[idSearchScope], err = scopeID(sp.OAuth2PermissionScopes, userImpersonation)
+	return err
+}
+
+// readOthers reads what has to be there where it is asked for.
+func (p *Present) readOthers(ctx context.Context, c *graph.Client, d *Desired, s *State) (err error) {
 	if d.ReadGroups {
 		if p.Graph, err = readPrincipal(ctx, c, entra.GraphAppID); err != nil {
 			return err
 		}
 		s.IDs[idGraphSP] = p.Graph.ID
 	}
-	if !d.Credential.Identity.IsZero() {
-		if p.Identity, err = readPrincipal(ctx, c, d.Credential.Identity.String()); errors.Is(err, graph.ErrNotFound) {
-			err = fmt.Errorf("the tenant knows no managed identity with the client id %s", d.Credential.Identity)
-		}
-	}
-	if errors.Is(err, graph.ErrNotFound) {
+	if d.Credential.Identity.IsZero() {
 		return nil
+	}
+	p.Identity, err = readPrincipal(ctx, c, d.Credential.Identity.String())
+	if errors.Is(err, graph.ErrNotFound) {
+		return fmt.Errorf("the tenant knows no managed identity with the client id %s", d.Credential.Identity)
 	}
 	return err
 }
@@ -218,7 +228,7 @@ func (p *Present) readPrincipals(ctx context.Context, c *graph.Client, d *Desire
 // scopeID finds a delegated permission by its short name.
 func scopeID(scopes []graph.PermissionScope, value string) (string, error) {
 	for _, s := range scopes {
-		if s.Value == value && isGUID(s.ID) {
+		if s.Value == value && graphcalls.IsID(s.ID) {
 			return s.ID, nil
 		}
 	}

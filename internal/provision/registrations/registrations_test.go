@@ -23,6 +23,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra/entratest"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 	"github.com/onbehalf/onbehalf/internal/provision/registrations"
 )
 
@@ -101,7 +102,7 @@ func (w *world) pause(_ context.Context, d time.Duration) error {
 func (w *world) doer() registrations.Doer {
 	saves := 0
 	return registrations.Doer{
-		Graph: w.graph,
+		Maker: graphcalls.Maker{Graph: w.graph, Pause: w.pause},
 		Save: func(s *registrations.State) error {
 			if saves++; w.stopAfter > 0 && saves > w.stopAfter {
 				return errInterrupted
@@ -114,8 +115,7 @@ func (w *world) doer() registrations.Doer {
 			}
 			return nil
 		},
-		Pause: w.pause,
-		Say:   func(format string, args ...any) { w.said = append(w.said, fmt.Sprintf(format, args...)) },
+		Say: func(format string, args ...any) { w.said = append(w.said, fmt.Sprintf(format, args...)) },
 	}
 }
 
@@ -442,15 +442,15 @@ func TestMissingRights(t *testing.T) {
 	for person, scopes := range map[string]string{entraserver.Alice: rights, entraserver.Adele: "Directory.Read.All"} {
 		w.graph = w.as(person, scopes)
 		err := w.try()
-		step, ok := errors.AsType[*registrations.StepError](err)
-		if !errors.Is(err, graph.ErrForbidden) || !ok || step.Step.Right != registrations.ManageApps {
+		step, ok := errors.AsType[*graphcalls.Error](err)
+		if !errors.Is(err, graph.ErrForbidden) || !ok || step.Call.Right != graphcalls.ManageApps {
 			t.Errorf("%s: got %v", person, err)
 		}
 	}
 	w.graph = w.as(entraserver.Adele, "Application.ReadWrite.All Directory.Read.All")
 	err := w.try()
-	step, ok := errors.AsType[*registrations.StepError](err)
-	if !errors.Is(err, graph.ErrForbidden) || !ok || step.Step.Right != registrations.GrantConsent || !strings.Contains(step.Step.Right.Explain(), "Privileged Role Administrator") {
+	step, ok := errors.AsType[*graphcalls.Error](err)
+	if !errors.Is(err, graph.ErrForbidden) || !ok || step.Call.Right != graphcalls.GrantConsent || !strings.Contains(step.Call.Right.Explain(), "Privileged Role Administrator") {
 		t.Errorf("got %v, want that consent takes a right of its own", err)
 	}
 	w.graph = admin

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/internal/graph"
 	"github.com/onbehalf/onbehalf/internal/provision/changes"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
 
 // Removal is a plan that takes away.
@@ -53,14 +54,14 @@ func (r *Removal) look(ctx context.Context, c *graph.Client, s *State, role Role
 	case err != nil:
 		return err
 	}
-	object += " " + oneLine(app.DisplayName)
+	object += " " + graphcalls.OneLine(app.DisplayName)
 	if !s.owns(app.Tags) || app.AppID != s.IDs[idApp(role)] {
 		r.Changes = append(r.Changes, changes.Change{Mark: changes.Warn, Object: object, Note: app.AppID + " does not bear this deployment's tag: left alone"})
 		r.Left = append(r.Left, object)
 		return nil
 	}
 	r.Changes = append(r.Changes, changes.Change{Mark: changes.Drop, Object: object, Note: app.AppID + ", with its service principal, credentials and consents"})
-	r.Steps = append(r.Steps, Step{Do: "take away the " + object, Method: http.MethodDelete, Path: "/applications/" + url.PathEscape(app.ID), Right: ManageApps})
+	r.Steps = append(r.Steps, graphcalls.Call{Do: "take away the " + object, Method: http.MethodDelete, Path: "/applications/" + url.PathEscape(app.ID), Right: graphcalls.ManageApps})
 	r.roles = append(r.roles, role)
 	return nil
 }
@@ -87,7 +88,7 @@ func Remove(ctx context.Context, do Doer, r *Removal, s *State, held func(name s
 	for i, step := range r.Steps {
 		do.Say("%s", step.Do)
 		if err := do.Graph.Delete(ctx, step.Path); err != nil && !errors.Is(err, graph.ErrNotFound) {
-			return &StepError{step, err}
+			return &graphcalls.Error{Call: step, Err: err}
 		}
 		role := r.roles[i]
 		empty := settingsOf(role)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/onbehalf/onbehalf/internal/provision/changes"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
 
 // Write prints a plan for people: printable makes foreign names harmless.
@@ -42,27 +43,7 @@ type Output struct {
 func (p *Plan) Output() Output {
 	out := Output{Tenant: p.Tenant.ID, Empty: p.Empty(), Changes: append([]changes.Change{}, p.Changes...), Calls: []Call{}}
 	for _, s := range p.Steps {
-		out.Calls = append(out.Calls, Call{show(s.Do), s.Method, "/v1.0" + show(s.Path), shown(s.Body)})
+		out.Calls = append(out.Calls, Call{graphcalls.Show(s.Do), s.Method, "/v1.0" + graphcalls.Show(s.Path), graphcalls.ShowBody(s.Body)})
 	}
 	return out
-}
-
-func shown(body any) any {
-	switch v := body.(type) {
-	case string:
-		return show(v)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = shown(v[i])
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name := range v {
-			out[name] = shown(v[name])
-		}
-		return out
-	}
-	return body
 }

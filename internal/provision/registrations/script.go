@@ -1,7 +1,6 @@
 package registrations
 
 import (
-	"bytes"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -12,151 +11,111 @@ import (
 	"strings"
 
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
 
-// Tool is what a script makes its calls with.
-type Tool string
-
-// The tools.
-const (
-	Curl Tool = "curl"
-	Az   Tool = "az"
-)
-
-// Functions of scripts.
-var (
-	//go:embed script_common.sh
-	scriptCommon string
-	//go:embed script_curl.sh
-	scriptCurl string
-	//go:embed script_az.sh
-	scriptAz string
-)
+// functions are those of this package's scripts, beside those of the calls.
+//
+//go:embed script.sh
+var functions string
 
 // ScriptFiles are where a script writes to, unless ENV_FILE and STATE_FILE say otherwise.
 type ScriptFiles struct{ Env, State string }
 
 // Script prints a plan as a bash script that makes the same calls. It ends where Apply ends: with the settings in a file
 // of NAME=value lines and the ids in a state file, so that a plan made afterwards is empty.
-//
-// Whatever comes from the tenant is data in it: in comments on one line, elsewhere in quotes.
-func Script(p *Plan, s *State, d *Desired, tool Tool, files ScriptFiles) (string, error) {
+func Script(p *Plan, s *State, d *Desired, tool graphcalls.Tool, files ScriptFiles) (string, error) {
 	if p.Blocked != nil {
 		return "", p.Blocked
 	}
-	w := &script{tool: tool}
-	w.line("#!/usr/bin/env bash")
-	w.line("# The deployment %s in the tenant %s: the calls of Microsoft Graph of \"onbehalf setup entra apply\".", oneLine(d.Name), oneLine(strings.TrimSpace(p.Tenant.DisplayName+" "+p.Tenant.ID)))
-	w.line("# Read it, then run it with bash as an administrator. It takes Application.ReadWrite.All and DelegatedPermissionGrant.ReadWrite.All,")
-	w.line("# and the role Application Administrator. It writes settings, secrets among them, to ENV_FILE and ids to STATE_FILE.")
-	w.line("# shellcheck disable=SC2034 # save_state reads ids by their names\nset -euo pipefail\numask 077\n")
-	w.line("GRAPH=%s", single(d.Cloud.Graph+"/v1.0"))
-	w.line("RESOURCE=%s", single(d.Cloud.GraphResource))
-	w.line("TENANT=%s", single(p.Tenant.ID))
-	w.line("NAME=%s\nDEPLOYMENT=%s", single(s.Name), single(s.Deployment))
-	w.line("ENV_FILE=${ENV_FILE:-%s}\nSTATE_FILE=${STATE_FILE:-%s}", double(files.Env), double(files.State))
-	w.line("refused=%s", single(jsonList(s.Refused)))
-	for _, name := range slices.Sorted(maps.Keys(s.IDs)) {
-		w.line("%s=%s", name, single(s.IDs[name]))
-	}
-	w.line("")
-	w.text(map[Tool]string{Curl: scriptCurl, Az: scriptAz}[tool])
-	w.text(scriptCommon)
-	w.line("same_tenant\nown_state")
-	for _, step := range p.Steps {
-		if role, ok := registers(step); ok {
-			w.line("nothing_yet %s", single(string(role)))
+	w := &graphcalls.Script{}
+	heading(w, p, s, d, files)
+	w.Text(graphcalls.Functions(tool) + "\n" + functions)
+	w.Line("\nsame_tenant\nown_state")
+	for _, call := range p.Steps {
+		if role, ok := registers(call); ok {
+			w.Line("nothing_yet %s", graphcalls.Single(string(role)))
 		}
 	}
-	for _, step := range p.Steps {
-		if err := w.step(step); err != nil {
+	for _, call := range p.Steps {
+		if err := scriptStep(w, call, p.asked); err != nil {
 			return "", err
 		}
 	}
-	if err := w.settings(p.Settings); err != nil {
+	if err := scriptSettings(w, p.Settings); err != nil {
 		return "", err
 	}
-	w.line("save_state %s", p.digest)
-	w.line(`say "settings in $ENV_FILE, ids in $STATE_FILE"`)
-	return w.out.String(), nil
+	w.Line("save_state %s", p.digest)
+	w.Line(`say "settings in $ENV_FILE, ids in $STATE_FILE"`)
+	return w.String(), nil
 }
 
-type script struct {
-	out  strings.Builder
-	tool Tool
+// heading says what the script is, and sets what is known already.
+func heading(w *graphcalls.Script, p *Plan, s *State, d *Desired, files ScriptFiles) {
+	single, double := graphcalls.Single, graphcalls.Double
+	tenant := graphcalls.OneLine(strings.TrimSpace(p.Tenant.DisplayName + " " + p.Tenant.ID))
+	w.Line("#!/usr/bin/env bash")
+	w.Line("# The deployment %s in the tenant %s: the calls of Microsoft Graph of \"onbehalf setup entra apply\".", graphcalls.OneLine(d.Name), tenant)
+	w.Line("# Read it, then run it with bash as an administrator. It takes Application.ReadWrite.All and DelegatedPermissionGrant.ReadWrite.All,")
+	w.Line("# and the role Application Administrator. It writes settings, secrets among them, to ENV_FILE and ids to STATE_FILE.")
+	w.Line("# shellcheck disable=SC2034 # save_state reads ids by their names\nset -euo pipefail\numask 077\n")
+	w.Line("GRAPH=%s", single(d.Cloud.Graph+"/v1.0"))
+	w.Line("RESOURCE=%s", single(d.Cloud.GraphResource))
+	w.Line("TENANT=%s", single(p.Tenant.ID))
+	w.Line("NAME=%s\nDEPLOYMENT=%s", single(s.Name), single(s.Deployment))
+	w.Line("ENV_FILE=${ENV_FILE:-%s}\nSTATE_FILE=${STATE_FILE:-%s}", double(files.Env), double(files.State))
+	w.Line("refused=%s", single(jsonList(s.Refused)))
+	for _, name := range slices.Sorted(maps.Keys(s.IDs)) {
+		w.Line("%s=%s", name, single(s.IDs[name]))
+	}
+	w.Line("")
 }
 
-func (w *script) line(format string, args ...any) { fmt.Fprintf(&w.out, format+"\n", args...) }
-func (w *script) text(s string)                   { w.out.WriteString(s + "\n") }
-
-// step writes one call.
-func (w *script) step(step Step) error {
-	w.line("\nsay %s", single(oneLine(show(step.Do))))
-	body := ""
-	if step.Body != nil {
-		text, err := heredoc(step.Body)
-		if err != nil {
-			return err
+// scriptStep writes one call and keeps what it learned, as Apply does.
+func scriptStep(w *graphcalls.Script, call graphcalls.Call, asked string) error {
+	if err := w.Call(call); err != nil {
+		return err
+	}
+	if call.Asks {
+		uri := graphcalls.Single(asked)
+		w.Line("if [ \"$answered\" = 0 ]; then %s=%s; else %s=\"api://${%s}\"; uri_refused %s; fi", idURI, uri, idURI, idApp(API), uri)
+	}
+	for _, save := range call.Save {
+		if name := settingOf(save); name != "" {
+			w.Line("set_env %s \"$%s\"", name, save.As)
 		}
-		w.line("body=$(cat <<JSON\n%s\nJSON\n)", text)
-		body = ` "$body"`
 	}
-	call := fmt.Sprintf("call %s %s%s", step.Method, double(step.Path), body)
-	switch {
-	case step.URI != "":
-		w.line("if uri_added %s %s%s; then api_uri=%s; else api_uri=\"api://${api_app}\"; fi", single(step.URI), double(step.Path), body, single(step.URI))
-	case len(step.Save) == 0:
-		w.line("%s >/dev/null", call)
-	default:
-		w.line("answer=$(%s)", call)
-		w.saves(step)
-	}
-	w.line("save_state ''")
+	w.Line("save_state ''")
 	return nil
 }
 
-// registers reports whether a step registers an application, and which.
-func registers(step Step) (Role, bool) {
-	if step.Method != http.MethodPost || step.Path != "/applications" {
+// settingOf is the setting for a secret, "" for anything else.
+func settingOf(save graphcalls.Save) string {
+	switch save.As {
+	case idSecret(API):
+		return "CLIENT_SECRET"
+	case idSecret(Agent):
+		return "AGENT_CLIENT_SECRET"
+	default:
+		return ""
+	}
+}
+
+// registers reports whether a call registers an application, and which.
+func registers(call graphcalls.Call) (Role, bool) {
+	if call.Method != http.MethodPost || call.Path != "/applications" {
 		return "", false
 	}
 	for _, r := range allRoles() {
-		if slices.ContainsFunc(step.Save, func(v Save) bool { return v.As == idApp(r) }) {
+		if slices.ContainsFunc(call.Save, func(v graphcalls.Save) bool { return v.As == idApp(r) }) {
 			return r, true
 		}
 	}
 	return "", false
 }
 
-// saves keeps what later steps need. The id of what was made is asked for by itself, since the answer holds others' ids.
-func (w *script) saves(step Step) {
-	slices.SortStableFunc(step.Save, func(a, b Save) int { return strings.Compare(b.Member, a.Member) }) // secretText, keyId, id, appId
-	for _, save := range slices.Backward(step.Save) {
-		switch {
-		case save.Scope != "":
-			w.line("%s=$(pick_scope %s \"$answer\")", save.As, single(save.Scope))
-		case save.Member == "id" && step.Method == http.MethodGet:
-			w.line("%s=$(pick id \"$answer\")", save.As)
-		case save.Member == "id" && step.Path == "/applications":
-			w.line("%s=$(id_of applications \"$%s\")", save.As, strings.TrimSuffix(save.As, "_object")+"_app")
-		case save.Member == "id":
-			members, _ := step.Body.(map[string]any)
-			appID, _ := members["appId"].(string)
-			w.line("%s=$(id_of servicePrincipals %s)", save.As, double(appID))
-		default:
-			w.line("%s=$(pick %s \"$answer\")", save.As, save.Member)
-		}
-		switch save.As {
-		case idSecret(API):
-			w.line("set_env CLIENT_SECRET \"$%s\"", save.As)
-		case idSecret(Agent):
-			w.line("set_env AGENT_CLIENT_SECRET \"$%s\"", save.As)
-		}
-	}
-}
-
-func (w *script) settings(all []Setting) error {
-	w.line("\nsay 'write the settings'")
+func scriptSettings(w *graphcalls.Script, all []Setting) error {
+	w.Line("\nsay 'write the settings'")
 	for _, s := range all {
 		value := s.Value
 		if !regexp.MustCompile("^[A-Za-z0-9_./:@~%+,=&?;\x00-]*$").MatchString(value) {
@@ -165,41 +124,9 @@ func (w *script) settings(all []Setting) error {
 			}
 			value = "'" + value + "'"
 		}
-		w.line("set_env %s %s", s.Name, double(value))
+		w.Line("set_env %s %s", s.Name, graphcalls.Double(value))
 	}
 	return nil
-}
-
-// heredoc writes JSON for an unquoted here-document: what the shell would expand is escaped, references are variables.
-func heredoc(body any) (string, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(body); err != nil {
-		return "", fmt.Errorf("script: %w", err)
-	}
-	text := strings.NewReplacer(`\`, `\\`, "`", "\\`", "$", `\$`).Replace(strings.TrimSpace(out.String()))
-	return regexp.MustCompile(`\\\\u0000([a-z_]+)\\\\u0000`).ReplaceAllString(text, `$${$1}`), nil
-}
-
-// single quotes a text for the shell.
-func single(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// double quotes a text in which references are variables.
-func double(s string) string {
-	s = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(s)
-	return `"` + refs().ReplaceAllString(s, `$${$1}`) + `"`
-}
-
-// oneLine keeps a foreign text from leaving its line.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 || r == 0x85 {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func jsonList(list []string) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/joho/godotenv"
 
 	"github.com/onbehalf/onbehalf/entra/entraserver"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 	"github.com/onbehalf/onbehalf/internal/provision/registrations"
 )
 
@@ -60,7 +61,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (w *world) script(tool registrations.Tool) string {
+func (w *world) script(tool graphcalls.Tool) string {
 	w.Helper()
 	plan, state := w.plan()
 	text, err := registrations.Script(plan, state, &w.desired, tool, registrations.ScriptFiles{Env: ".env", State: "state.json"})
@@ -72,7 +73,7 @@ func (w *world) script(tool registrations.Tool) string {
 
 // The script makes what apply makes: a plan made afterwards is empty, and what it wrote is where apply writes it.
 func TestScript(t *testing.T) {
-	for _, tool := range []registrations.Tool{registrations.Curl, registrations.Az} {
+	for _, tool := range []graphcalls.Tool{graphcalls.Curl, graphcalls.Az} {
 		t.Run(string(tool), func(t *testing.T) {
 			w := newWorld(t)
 			dir := filepath.Dir(w.path)
@@ -122,13 +123,13 @@ func TestScriptOffline(t *testing.T) {
 	must(t, err)
 	plan, err := registrations.Make(&w.desired, registrations.Offline(w.entra.Tenant), state)
 	must(t, err)
-	script, err := registrations.Script(plan, state, &w.desired, registrations.Curl, registrations.ScriptFiles{Env: ".env", State: "state.json"})
+	script, err := registrations.Script(plan, state, &w.desired, graphcalls.Curl, registrations.ScriptFiles{Env: ".env", State: "state.json"})
 	must(t, err)
 	out, err := w.run(script)
 	if err != nil || !strings.Contains(out, "AADSTS9010010") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	again, err := registrations.Script(plan, &registrations.State{Name: "onbehalf", Deployment: "11111111-2222-4333-8444-555555555555"}, &w.desired, registrations.Curl, registrations.ScriptFiles{Env: ".env", State: "state.json"})
+	again, err := registrations.Script(plan, &registrations.State{Name: "onbehalf", Deployment: "11111111-2222-4333-8444-555555555555"}, &w.desired, graphcalls.Curl, registrations.ScriptFiles{Env: ".env", State: "state.json"})
 	must(t, err)
 	if out, err = w.run(again); err == nil || !strings.Contains(out, "is of another plan") {
 		t.Errorf("another plan's script: %v\n%s", err, out)
@@ -158,7 +159,7 @@ func TestScriptQuotes(t *testing.T) {
 		env.WriteString(name + "=" + value + "\n")
 	}
 	must(t, os.WriteFile(filepath.Join(dir, ".env"), []byte(env.String()), 0o600))
-	out, err := w.run(w.script(registrations.Curl))
+	out, err := w.run(w.script(graphcalls.Curl))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

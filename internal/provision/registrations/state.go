@@ -39,7 +39,7 @@ const (
 	idSearchSP    = "search_sp"
 	idSearchScope = "search_scope"
 	idGraphSP     = "graph_sp"
-	idURI         = "api_uri" // the App ID URI in force: known after the tenant's policy has spoken, and kept in no file
+	idURI         = "api_uri" // the App ID URI in force, in settings alone: it is no id
 )
 
 func idApp(r Role) string       { return string(r) + "_app" }
