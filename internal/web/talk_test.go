@@ -364,7 +364,7 @@ func TestIDsOnly(t *testing.T) {
 			t.Errorf("%q is kept: %s", word, body)
 		}
 	}
-	kept := w.answer(w.get(c))
+	kept := w.putAway(c)
 	if kept.Text != "" || kept.Sources[0].Extract != "" || !kept.Refetch {
 		t.Fatalf("when it is opened again: %+v", kept)
 	}
@@ -393,6 +393,7 @@ func TestRightsChangeUntilSourcesAreFetchedAgain(t *testing.T) {
 	if i < 0 {
 		t.Fatalf("got %+v", m)
 	}
+	w.putAway(c)
 	s.write(t, []sample.Document{{ID: m.Sources[i].ID, Name: "Roadmap", Content: "not for alice", Group: []string{sample.Nobody}}})
 	form := url.Values{"csrf": {csrf(t, w.open("/c/"+c))}}
 	page := w.post("/c/"+c+"/sources?message="+m.ID, form)
@@ -406,6 +407,17 @@ func TestRightsChangeUntilSourcesAreFetchedAgain(t *testing.T) {
 	bob.signIn()
 	if page = bob.post("/c/"+c+"/sources?message="+m.ID, url.Values{"csrf": {csrf(t, bob.open("/"))}}); page.Status != http.StatusNotFound {
 		t.Errorf("another person's: HTTP %d", page.Status)
+	}
+}
+
+// putAway waits until a conversation of which only ids are kept is opened from what was kept: until then somebody's last
+// look at it may hold the whole.
+func (w *window) putAway(conversation string) web.Message {
+	w.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if m := w.answer(w.get(conversation)); m.Refetch || time.Now().After(deadline) {
+			return m
+		}
 	}
 }
 
