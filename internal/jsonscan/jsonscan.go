@@ -39,6 +39,11 @@ func New(text []byte) *Scanner { return &Scanner{text: text} }
 // Object walks over an object. For each member the function gets the name and the offset at which the member begins; it
 // must consume the value, by one call of Value, Object or Array.
 func (s *Scanner) Object(member func(name string, start int) error) error {
+	return s.Members(func(name []byte, start int) error { return member(string(name), start) })
+}
+
+// Members is [Scanner.Object] for who only looks at the names: they are good until the function returns.
+func (s *Scanner) Members(member func(name []byte, start int) error) error {
 	if s.peek() != '{' {
 		return s.otherKind("an object")
 	}
@@ -124,7 +129,7 @@ func (s *Scanner) list(end byte, element func() error) error {
 func (s *Scanner) skip() error {
 	switch c := s.peek(); {
 	case c == '{':
-		return s.Object(func(string, int) error { return s.skip() })
+		return s.Members(func([]byte, int) error { return s.skip() })
 	case c == '[':
 		return s.list(']', s.skip)
 	case c == '"':
@@ -252,15 +257,15 @@ func (s *Scanner) otherKind(wanted string) error {
 }
 
 // unquote reads a string that was scanned.
-func unquote(quoted []byte) (string, error) {
+func unquote(quoted []byte) ([]byte, error) {
 	for _, c := range quoted {
 		if c == '\\' || c >= utf8.RuneSelf {
 			var text string
 			err := json.Unmarshal(quoted, &text)
-			return text, err
+			return []byte(text), err
 		}
 	}
-	return string(quoted[1 : len(quoted)-1]), nil
+	return quoted[1 : len(quoted)-1], nil
 }
 
 func isHex(c byte) bool {

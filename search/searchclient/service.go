@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
+	"strconv"
 
 	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
@@ -76,28 +76,61 @@ func (c *Client) Write(ctx context.Context, name string, batch []search.Action) 
 	if err != nil {
 		return nil, err
 	}
-	var wire struct {
-		Value []struct {
-			Key     string  `json:"key"`
-			OK      bool    `json:"status"`
-			Message *string `json:"errorMessage"`
-			Code    int     `json:"statusCode"`
-		} `json:"value"`
-	}
-	if err := json.Unmarshal(got.body, &wire); err != nil {
+	statuses, err := decodeStatuses(got.body, len(batch))
+	if err != nil {
 		return nil, fmt.Errorf("search client: write: the answer is not the service's JSON: %w", err)
 	}
-	if len(wire.Value) != len(batch) {
-		return nil, fmt.Errorf("search client: write: %d actions were sent, %d were answered", len(batch), len(wire.Value))
-	}
-	statuses := make([]search.Status, len(batch))
-	for i, value := range wire.Value {
-		statuses[i] = search.Status{Key: value.Key, OK: value.OK, Code: value.Code}
-		if value.Message != nil {
-			statuses[i].Message = cut(*value.Message)
-		}
+	if len(statuses) != len(batch) {
+		return nil, fmt.Errorf("search client: write: %d actions were sent, %d were answered", len(batch), len(statuses))
 	}
 	return statuses, nil
+}
+
+// decodeStatuses reads what became of each action, in one pass over an answer that has a thousand of them.
+func decodeStatuses(body []byte, sent int) ([]search.Status, error) {
+	statuses := make([]search.Status, 0, sent)
+	scan := jsonscan.New(body)
+	err := scan.Members(func(name []byte, _ int) error {
+		if string(name) != "value" {
+			_, err := scan.Value()
+			return err
+		}
+		return scan.Array(func() error {
+			var status search.Status
+			err := scan.Members(func(name []byte, _ int) error { return decodeStatus(scan, string(name), &status) })
+			statuses = append(statuses, status)
+			return err
+		})
+	})
+	return statuses, cmp.Or(err, scan.End())
+}
+
+func decodeStatus(scan *jsonscan.Scanner, name string, status *search.Status) error {
+	value, err := scan.Value()
+	if err != nil || string(value) == "null" {
+		return err
+	}
+	switch name {
+	case "key":
+		status.Key, err = text(value)
+	case "status":
+		err = json.Unmarshal(value, &status.OK)
+	case "errorMessage":
+		status.Message, err = text(value)
+		status.Message = cut(status.Message)
+	case "statusCode":
+		status.Code, err = strconv.Atoi(string(value))
+	}
+	return err
+}
+
+// text reads a JSON string.
+func text(raw []byte) (s string, err error) {
+	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	err = json.Unmarshal(raw, &s)
+	return s, err
 }
 
 // encodeBatch puts "@search.action" in front of each document.
@@ -105,7 +138,11 @@ func encodeBatch(batch []search.Action) ([]byte, error) {
 	if len(batch) == 0 || len(batch) > MaxActions {
 		return nil, fmt.Errorf("search client: write: want 1 to %d actions, got %d", MaxActions, len(batch))
 	}
-	body := []byte(`{"value":[`)
+	size := len(`{"value":[]}`)
+	for _, action := range batch {
+		size += len(action.Document) + len(`{"@search.action":"mergeOrUpload",},`)
+	}
+	body := append(make([]byte, 0, size), `{"value":[`...)
 	for i, action := range batch {
 		fields, err := members(action.Document)
 		if err != nil {
@@ -133,8 +170,8 @@ func encodeBatch(batch []search.Action) ([]byte, error) {
 func members(document search.Document) ([]byte, error) {
 	trimmed := bytes.TrimSpace(document)
 	scan := jsonscan.New(trimmed)
-	err := scan.Object(func(name string, _ int) error {
-		if strings.HasPrefix(name, "@search.") {
+	err := scan.Members(func(name []byte, _ int) error {
+		if bytes.HasPrefix(name, []byte("@search.")) {
 			return fmt.Errorf("the document must not hold %q", name)
 		}
 		_, err := scan.Value()

@@ -17,6 +17,9 @@ import (
 	"github.com/onbehalf/onbehalf/search"
 )
 
+// maxParallel bounds the batches under way: each holds 8 MB of documents.
+const maxParallel = 32
+
 type pushFlags struct {
 	sample, skipBad, asJSON         bool
 	acl, journal, report, account   string
@@ -51,6 +54,9 @@ An acl.yaml, in which the first rule that fits decides and a file that no rule f
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 && !flags.sample || len(args) > 0 && flags.sample {
 				return shell.Usage(errors.New("want a file of JSON lines, a folder, or --sample"))
+			}
+			if flags.parallel < 1 || flags.parallel > maxParallel {
+				return shell.Usage(fmt.Errorf("--parallel %d: want 1 to %d", flags.parallel, maxParallel))
 			}
 			return nil
 		},

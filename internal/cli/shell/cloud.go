@@ -103,6 +103,11 @@ func (s *Settings) HTTPClient() (*http.Client, error) {
 
 // Roots returns the system's authorities and ONBEHALF_CA_FILE, nil when there is none such: then the system's count.
 func (s *Settings) Roots() (*x509.CertPool, error) {
+	s.rootsOnce.Do(func() { s.roots, s.rootsErr = s.readRoots() }) // reading the system's takes 10 ms
+	return s.roots, s.rootsErr
+}
+
+func (s *Settings) readRoots() (*x509.CertPool, error) {
 	file := s.Get("ONBEHALF_CA_FILE")
 	if file == "" {
 		return nil, nil

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/joho/godotenv"
 	"go.yaml.in/yaml/v3"
@@ -20,6 +22,10 @@ const maxSettingsFile = 1 << 20
 type Settings struct {
 	layers []layer
 	again  func() (*Settings, error) // reads everything anew; nil for settings that were given
+
+	rootsOnce sync.Once
+	roots     *x509.CertPool
+	rootsErr  error
 }
 
 type layer struct {

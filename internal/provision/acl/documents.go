@@ -21,7 +21,7 @@ func FromInput(source corpus.Source, fields Fields, describe string) (Reference,
 		}
 		readers, err := readersOf(entry.Document, &fields)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", entry.Origin, err)
+			return nil, fmt.Errorf("%s: %w", source.Origin(entry.Position), err)
 		}
 		f.documents = append(f.documents, readers)
 	}

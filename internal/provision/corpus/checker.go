@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/jsonscan"
 	"github.com/onbehalf/onbehalf/search"
 )
@@ -42,8 +40,10 @@ type Checker struct {
 	fields     map[string]*field
 	enforced   bool
 	scopes     map[string]bool
+	groups     map[string]bool // that documents name
 
 	// of the document under way
+	result   finding
 	found    *finding
 	elements int
 	objects  int // counts all objects of all documents
@@ -63,15 +63,14 @@ type field struct {
 type finding struct {
 	key      string
 	everyone bool
-	readers  int // ids that may read
-	groups   []string
+	readers  int      // ids that may read
 	strange  []string // values of permission fields that no token will ever hold
 }
 
 // NewChecker makes a checker of a definition, as the service returns it.
 func NewChecker(definition *search.Definition) (*Checker, error) {
 	c := &Checker{
-		definition: definition, fields: fieldsOf(definition.Fields), scopes: map[string]bool{},
+		definition: definition, fields: fieldsOf(definition.Fields), scopes: map[string]bool{}, groups: map[string]bool{},
 		enforced: definition.PermissionFilterOption == search.PermissionsEnabled,
 	}
 	for i := range definition.Fields {
@@ -102,7 +101,8 @@ func fieldsOf(fields []search.Field) map[string]*field {
 
 // check reads one document.
 func (c *Checker) check(document []byte) (*finding, *InputError) {
-	c.found, c.elements = &finding{}, 0
+	c.result, c.elements = finding{}, 0
+	c.found = &c.result
 	if len(document) > maxDocument {
 		return nil, &InputError{Err: fmt.Errorf("%d bytes; the service takes 16 MB a request", len(document))}
 	}
@@ -130,19 +130,23 @@ func (c *Checker) check(document []byte) (*finding, *InputError) {
 func (c *Checker) object(scan *jsonscan.Scanner, fields map[string]*field, path string) (problem *InputError) {
 	c.objects++
 	object := c.objects
-	err := scan.Object(func(name string, _ int) error {
-		f := fields[name]
+	err := scan.Members(func(name []byte, _ int) error {
+		f := fields[string(name)]
 		switch {
 		case f == nil:
-			problem = unknown(path, name, fields)
+			problem = unknown(path, string(name), fields)
 		case f.seenIn == object:
-			problem = &InputError{Field: path + name, Err: errors.New("stands twice")}
+			problem = &InputError{Field: path + f.Name, Err: errors.New("stands twice")}
 		}
 		if problem != nil {
 			return problem
 		}
 		f.seenIn = object
-		problem = c.member(scan, f, path+name)
+		where := f.Name
+		if path != "" {
+			where = path + f.Name
+		}
+		problem = c.member(scan, f, where)
 		return errorOf(problem)
 	})
 	if problem == nil && err != nil {
@@ -248,33 +252,41 @@ func (c *Checker) text(f *field, path string, raw []byte) *InputError {
 	if raw[0] != '"' {
 		return &InputError{Field: path, Err: fmt.Errorf("%s, want a string", clip(string(raw)))}
 	}
-	if !f.Key && !f.whole && f.PermissionFilter == "" {
+	switch {
+	case f.Key && f.Field == c.key:
+		value, err := unquote(raw)
+		if err != nil {
+			return &InputError{Field: path, Err: err}
+		}
+		c.found.key = string(value)
+		return keyProblem(path, c.found.key)
+	case f.whole && len(raw) > maxTermBytes: // what stands there is never shorter than what it means
+		value, err := unquote(raw)
+		if err == nil && len(value) > maxTermBytes {
+			err = fmt.Errorf("%d bytes; a field that is filterable, sortable or facetable takes %d", len(value), maxTermBytes)
+		}
+		if err != nil {
+			return &InputError{Field: path, Err: err}
+		}
+	}
+	if f.PermissionFilter == "" {
 		return nil // it may be long, and nothing more is asked of it
 	}
-	s, err := unquote(raw)
+	value, err := unquote(raw)
 	if err != nil {
 		return &InputError{Field: path, Err: err}
 	}
-	if f.Key && f.Field == c.key {
-		c.found.key = s
-		return keyProblem(path, s)
-	}
-	if f.whole && len(s) > maxTermBytes {
-		return &InputError{Field: path, Err: fmt.Errorf("%d bytes; a field that is filterable, sortable or facetable takes %d", len(s), maxTermBytes)}
-	}
-	if f.PermissionFilter != "" {
-		return c.reader(f, path, s)
-	}
-	return nil
+	return c.reader(f, path, value)
 }
 
-// unquote reads a string that was scanned.
-func unquote(raw []byte) (s string, err error) {
+// unquote reads a string that was scanned; without escapes it is the text itself.
+func unquote(raw []byte) ([]byte, error) {
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), nil
+		return raw[1 : len(raw)-1], nil
 	}
-	err = json.Unmarshal(raw, &s)
-	return s, err
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return []byte(s), err
 }
 
 // keyProblem applies the naming rules.
@@ -297,34 +309,40 @@ func keyProblem(path, key string) *InputError {
 }
 
 // reader notes who may read.
-func (c *Checker) reader(f *field, path, value string) *InputError {
+func (c *Checker) reader(f *field, path string, value []byte) *InputError {
 	if f.PermissionFilter == search.RBACScope {
-		if c.scopes[value] = true; len(c.scopes) > maxScopes {
+		if c.scopes[string(value)] = true; len(c.scopes) > maxScopes {
 			return &InputError{Field: path, Err: fmt.Errorf("more than %d different scopes in one index, the service's limit (%s)", maxScopes, readersSource)}
 		}
 		c.found.readers++
 		return nil
 	}
-	switch value {
-	case everyone:
+	switch {
+	case string(value) == everyone:
 		c.found.everyone = true
-		return nil
-	case nobody:
-		return nil
-	}
-	if !isObjectID(value) {
-		c.found.strange = append(c.found.strange, clip(value))
-		return nil
-	}
-	c.found.readers++
-	if f.PermissionFilter == search.GroupIDs && !slices.Contains(c.found.groups, value) {
-		c.found.groups = append(c.found.groups, value)
+	case string(value) == nobody:
+	case !isObjectID(value):
+		c.found.strange = append(c.found.strange, clip(string(value)))
+	default:
+		c.found.readers++
+		if f.PermissionFilter == search.GroupIDs && !c.groups[string(value)] && len(c.groups) < maxGroupsKept {
+			c.groups[string(value)] = true
+		}
 	}
 	return nil
 }
 
-// isObjectID accepts lower case alone: whether the service matches ids in another case is not documented.
-func isObjectID(value string) bool {
-	id, err := identity.ParseObjectID(value)
-	return err == nil && id.String() == value
+// isObjectID accepts a GUID in lower case alone: whether the service matches ids in another case is not documented.
+func isObjectID(value []byte) bool {
+	const length = 36
+	if len(value) != length {
+		return false
+	}
+	for i, c := range value {
+		hyphen := i == 8 || i == 13 || i == 18 || i == 23
+		if hyphen != (c == '-') || !hyphen && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }

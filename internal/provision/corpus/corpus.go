@@ -11,7 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/maphash"
+	"io"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/onbehalf/onbehalf/internal/provision"
@@ -27,7 +30,6 @@ const (
 // Entry is one document of an input.
 type Entry struct {
 	Position int             // a line, or the number of a file in the folder, from 1
-	Origin   string          // "FILE:12" or "FOLDER/a.md", for messages
 	Document search.Document // good until the next one
 }
 
@@ -36,7 +38,7 @@ type Source interface {
 	// Entries yields the documents with ascending positions. An *[InputError] is about one of them, and reading goes on if
 	// the caller does; any other error is the end.
 	Entries() iter.Seq2[Entry, error]
-	// Origin names the place of a position, for messages.
+	// Origin names the place of a position, for messages: "FILE:12", "FOLDER/a.md".
 	Origin(position int) string
 }
 
@@ -70,6 +72,8 @@ type Survey struct {
 	Groups   []string // object ids of groups that documents name, sorted; at most 10,000
 
 	skipped map[int]bool
+	seed    maphash.Seed
+	sum     uint64 // of the same as Digest, quicker
 }
 
 // Check reads the whole input and checks every document. What is wrong goes to bad, which ends it by returning an error;
@@ -78,7 +82,9 @@ func Check(source Source, checker *Checker, bad func(*InputError) error) (*Surve
 	if bad == nil {
 		bad = func(e *InputError) error { return e }
 	}
-	s := surveyor{checker: checker, seen: map[string]int{}, groups: map[string]bool{}, strange: map[string]bool{}, digest: sha256.New()}
+	s := surveyor{checker: checker, seen: map[string]int{}, strange: map[string]bool{}, digest: sha256.New()}
+	s.survey.seed = maphash.MakeSeed()
+	s.quick.SetSeed(s.survey.seed)
 	s.survey.skipped = map[int]bool{}
 	for entry, err := range source.Entries() {
 		problem, ok := err.(*InputError) //nolint:errorlint // sources return it unwrapped
@@ -97,7 +103,7 @@ func Check(source Source, checker *Checker, bad func(*InputError) error) (*Surve
 			continue
 		}
 		if s.survey.Documents++; s.survey.Documents > maxDocuments {
-			return nil, fmt.Errorf("%s: more than %d documents", entry.Origin, maxDocuments)
+			return nil, fmt.Errorf("%s: more than %d documents", source.Origin(entry.Position), maxDocuments)
 		}
 	}
 	return s.finish(), nil
@@ -107,9 +113,9 @@ type surveyor struct {
 	checker *Checker
 	survey  Survey
 	seen    map[string]int // key → position
-	groups  map[string]bool
 	strange map[string]bool
 	digest  hash.Hash
+	quick   maphash.Hash
 }
 
 // Bounds of what a survey keeps.
@@ -121,11 +127,11 @@ const (
 func (s *surveyor) take(entry Entry, source Source) *InputError {
 	found, problem := s.checker.check(entry.Document)
 	if problem != nil {
-		problem.Origin = entry.Origin
+		problem.Origin = source.Origin(entry.Position)
 		return problem
 	}
 	if first, double := s.seen[found.key]; double {
-		return &InputError{Origin: entry.Origin, Field: s.checker.key.Name, Err: fmt.Errorf("%q stands at %s already", clip(found.key), source.Origin(first))}
+		return &InputError{Origin: source.Origin(entry.Position), Field: s.checker.key.Name, Err: fmt.Errorf("%q stands at %s already", clip(found.key), source.Origin(first))}
 	}
 	s.seen[found.key] = entry.Position
 	switch {
@@ -134,41 +140,29 @@ func (s *surveyor) take(entry Entry, source Source) *InputError {
 	case found.readers == 0:
 		s.survey.Nobody++
 	}
-	for _, id := range found.groups {
-		if len(s.groups) < maxGroupsKept {
-			s.groups[id] = true
-		}
-	}
 	for _, value := range found.strange {
 		if len(s.strange) < maxStrangeKept {
 			s.strange[value] = true
 		}
 	}
 	addTo(s.digest, &entry)
+	addTo(&s.quick, &entry)
 	return nil
 }
 
 // addTo adds a document with its position to a digest.
-func addTo(digest hash.Hash, entry *Entry) {
+func addTo(digest io.Writer, entry *Entry) {
 	var frame [16]byte
 	binary.BigEndian.PutUint64(frame[:8], uint64(entry.Position)) //nolint:gosec // positive
 	binary.BigEndian.PutUint64(frame[8:], uint64(len(entry.Document)))
-	digest.Write(frame[:])
-	digest.Write(entry.Document)
+	_, _ = digest.Write(frame[:]) // neither hash ever fails
+	_, _ = digest.Write(entry.Document)
 }
 
-func sumOf(digest hash.Hash) string { return "sha256:" + hex.EncodeToString(digest.Sum(nil)) }
-
 func (s *surveyor) finish() *Survey {
-	s.survey.Digest = sumOf(s.digest)
-	for id := range s.groups {
-		s.survey.Groups = append(s.survey.Groups, id)
-	}
-	for value := range s.strange {
-		s.survey.Strange = append(s.survey.Strange, value)
-	}
-	slices.Sort(s.survey.Groups)
-	slices.Sort(s.survey.Strange)
+	s.survey.Digest, s.survey.sum = "sha256:"+hex.EncodeToString(s.digest.Sum(nil)), s.quick.Sum64()
+	s.survey.Groups = slices.Sorted(maps.Keys(s.checker.groups))
+	s.survey.Strange = slices.Sorted(maps.Keys(s.strange))
 	return &s.survey
 }
 
@@ -179,13 +173,14 @@ var ErrChanged = errors.New("the input has changed since it was checked: what is
 // were not those that the survey saw.
 func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[provision.Item, error] {
 	return func(yield func(provision.Item, error) bool) {
-		digest := sha256.New()
+		var quick maphash.Hash
+		quick.SetSeed(s.seed)
 		for entry, err := range source.Entries() {
 			if s.skipped[entry.Position] {
 				continue
 			}
 			if err == nil {
-				addTo(digest, &entry)
+				addTo(&quick, &entry)
 				if done(entry.Position) {
 					continue
 				}
@@ -195,7 +190,7 @@ func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[pr
 				return
 			}
 		}
-		if sumOf(digest) != s.Digest {
+		if quick.Sum64() != s.sum {
 			yield(provision.Item{}, ErrChanged)
 		}
 	}

@@ -223,14 +223,14 @@ func TestFolder(t *testing.T) {
 	got := map[string]string{}
 	for entry, err := range source.Entries() {
 		if err != nil {
-			got[strings.TrimPrefix(entry.Origin, dir+"/")] = "refused"
+			got[strings.TrimPrefix(source.Origin(entry.Position), dir+"/")] = "refused"
 			continue
 		}
 		var d sample.Document
 		if err := json.Unmarshal(entry.Document, &d); err != nil {
 			t.Fatal(err)
 		}
-		got[strings.TrimPrefix(entry.Origin, dir+"/")] = fmt.Sprintf("%s|%s|%s|%d|%v|%v", d.ID[:len(d.ID)-17], d.Name, d.Section, d.Size, d.Oid, d.Group)
+		got[strings.TrimPrefix(source.Origin(entry.Position), dir+"/")] = fmt.Sprintf("%s|%s|%s|%d|%v|%v", d.ID[:len(d.ID)-17], d.Name, d.Section, d.Size, d.Oid, d.Group)
 	}
 	want := map[string]string{
 		"handbook/deep/a.md": "handbook-deep-a|Welcome here|handbook|27|[all]|[none]",

@@ -124,10 +124,10 @@ func (f *folder) Entries() iter.Seq2[Entry, error] {
 		}
 		defer func() { _ = root.Close() }()
 		for i, name := range f.files {
-			entry := Entry{Position: i + 1, Origin: f.Origin(i + 1)}
+			entry := Entry{Position: i + 1}
 			var problem error
 			if entry.Document, err = f.document(root, name); err != nil {
-				problem = &InputError{Origin: entry.Origin, Err: err}
+				problem = &InputError{Origin: f.Origin(i + 1), Err: err}
 			}
 			if !yield(entry, problem) {
 				return

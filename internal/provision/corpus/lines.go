@@ -45,7 +45,7 @@ func (l lines) read(file io.Reader, yield func(Entry, error) bool) {
 		if text = bytes.TrimSpace(text); len(text) == 0 {
 			continue
 		}
-		if !yield(Entry{Position: line, Origin: l.Origin(line), Document: text}, nil) {
+		if !yield(Entry{Position: line, Document: text}, nil) {
 			return
 		}
 	}

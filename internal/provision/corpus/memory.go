@@ -22,7 +22,7 @@ func (m memory) Origin(position int) string { return fmt.Sprintf("%s, document %
 func (m memory) Entries() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for i, document := range m.documents {
-			if !yield(Entry{Position: i + 1, Origin: m.Origin(i + 1), Document: document}, nil) {
+			if !yield(Entry{Position: i + 1, Document: document}, nil) {
 				return
 			}
 		}

@@ -1,74 +1,78 @@
-package corpus_test
+package cli_test
 
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/onbehalf/onbehalf/internal/provision"
-	"github.com/onbehalf/onbehalf/internal/provision/corpus"
+	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/sample"
-	"github.com/onbehalf/onbehalf/search/searchtest"
+	"github.com/onbehalf/onbehalf/search/searchclient"
 )
 
-// benchDocuments is the size of Debian's corpus, by which the other figures were measured.
+// benchDocuments is the size of Debian's corpus, by which other figures were measured.
 const benchDocuments = 63_000
 
-// benchParallel is the default of both, so that neither has more requests under way.
+// benchParallel is the default of "index push": the bare loop has as many requests under way.
 const benchParallel = 2
 
-// BenchmarkPushBesideBareLoop uploads the same documents to the same local service twice: as "index push" does, from a file
-// with every check, the digest and the journal, and by a bare loop over request bodies that were built before. The ratio is
-// what the client costs.
+// BenchmarkPushBesideBareLoop uploads the same documents to the same local service, a process of its own, twice in turn: by
+// the command "index push", with its start, every check, the digest and the journal, and by a bare loop over request bodies
+// that were built before. The ratio is what the client costs.
 //
-//	go test -run - -bench PushBesideBareLoop -benchtime 5x ./internal/provision/corpus
+//	go test -run - -bench PushBesideBareLoop -benchtime 10x ./internal/cli
 func BenchmarkPushBesideBareLoop(b *testing.B) {
-	service := searchtest.Start(b, nil)
-	client := service.SearchClient()
-	path, bodies := writeCorpus(b)
-	definition := sample.Definition("bench")
-	bare := service.Client()
+	dir := b.TempDir()
+	env := filepath.Join(dir, "local.env")
+	startLocal(b, dir, env)
+	text, err := os.ReadFile(env)
+	if err != nil {
+		b.Fatal(err)
+	}
+	settings := string(text)
+	bare := clientFor(b, setting(settings, "ONBEHALF_CA_FILE"))
+	service, err := searchclient.New(searchclient.Config{
+		Endpoint: setting(settings, "AZURE_SEARCH_ENDPOINT"), Key: identity.NewSecret(setting(settings, "SEARCH_ADMIN_KEY")), HTTPClient: bare,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	fresh := func() { // both start from nothing
+		_ = service.Delete(b.Context(), "bench", "")
+		if _, err := service.Put(b.Context(), sample.Definition("bench"), ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+	path, bodies := writeCorpus(b, dir)
 	var push, loop time.Duration
 	for b.Loop() {
-		fresh(b, service)
+		fresh()
 		start := time.Now()
-		bareLoop(b, bare, service.URL, service.Server.AdminKey().Reveal(), bodies)
+		bareLoop(b, bare, setting(settings, "AZURE_SEARCH_ENDPOINT"), setting(settings, "SEARCH_ADMIN_KEY"), bodies)
 		loop += time.Since(start)
 
-		fresh(b, service)
+		fresh()
 		start = time.Now()
-		checker, err := corpus.NewChecker(definition)
-		if err != nil {
-			b.Fatal(err)
-		}
-		source := corpus.Lines(path)
-		survey, err := corpus.Check(source, checker, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		journal, _, err := provision.OpenJournal(path+".journal", provision.JournalFor{Input: survey.Digest})
-		if err != nil {
-			b.Fatal(err)
-		}
-		report, err := provision.Push(context.Background(), client, "bench", survey.Items(source, journal.Done), provision.PushOptions{Parallel: benchParallel, Uploaded: journal.Note})
-		if err != nil || report.Uploaded != benchDocuments {
-			b.Fatalf("%+v, %v", report, err)
-		}
-		if err = journal.Remove(); err != nil {
-			b.Fatal(err)
-		}
+		cmd := exec.CommandContext(b.Context(), "onbehalf", "index", "push", path, "--index", "bench", "--env", env)
+		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CACHE_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+		out, err := cmd.CombinedOutput()
 		push += time.Since(start)
+		if err != nil || !strings.Contains(string(out), fmt.Sprintf("%d documents uploaded, 0 failed", benchDocuments)) {
+			b.Fatalf("%v\n%s", err, out)
+		}
 	}
 	rate := func(took time.Duration) float64 { return float64(benchDocuments*b.N) / took.Seconds() }
 	b.ReportMetric(rate(push), "push-docs/s")
@@ -77,19 +81,38 @@ func BenchmarkPushBesideBareLoop(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// fresh makes the index anew, so that both start from nothing.
-func fresh(b *testing.B, service *searchtest.Service) {
+// startLocal starts the stand-ins as a process of their own.
+func startLocal(b *testing.B, dir, env string) {
 	b.Helper()
-	client := service.SearchClient()
-	_ = client.Delete(b.Context(), "bench", "")
-	if _, err := client.Put(b.Context(), sample.Definition("bench"), ""); err != nil {
+	ctx, stop := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, "onbehalf", "local", "--entra-addr", "127.0.0.1:0", "--search-addr", "127.0.0.1:0", "--write-env", env)
+	cmd.Dir = dir
+	seen := make(chan struct{})
+	cmd.Stdout = &watcher{word: "ready", seen: seen}
+	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	runtime.GC()
+	b.Cleanup(func() { stop(); _ = cmd.Wait() })
+	select {
+	case <-seen:
+	case <-time.After(startTimeout):
+		b.Fatal("the local service did not start")
+	}
+}
+
+func clientFor(b *testing.B, ca string) *http.Client {
+	b.Helper()
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, MaxIdleConnsPerHost: benchParallel, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
 }
 
 // writeCorpus writes documents like Debian's packages, and the bodies of requests that upload them.
-func writeCorpus(b *testing.B) (path string, bodies [][]byte) {
+func writeCorpus(b *testing.B, dir string) (path string, bodies [][]byte) {
 	b.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	words := make([]string, 20_000)
@@ -97,7 +120,7 @@ func writeCorpus(b *testing.B) (path string, bodies [][]byte) {
 		words[i] = strings.ToLower(fmt.Sprintf("%c%08x", 'a'+i%26, random.Uint32()))[:3+i%7]
 	}
 	zipf := rand.NewZipf(random, 1.1, 4, uint64(len(words)-1))
-	path = filepath.Join(b.TempDir(), "corpus.jsonl")
+	path = filepath.Join(dir, "corpus.jsonl")
 	file, err := os.Create(path)
 	if err != nil {
 		b.Fatal(err)
