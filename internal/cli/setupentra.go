@@ -248,6 +248,12 @@ func (s *setupEntra) prepare(ctx context.Context) (*site, error) {
 	if err = s.desire(w); err != nil {
 		return nil, err
 	}
+	if w.settings.Get("MCP_URL") == "" {
+		fmt.Fprintf(s.Err, "note: MCP_URL is not set: %s\n", w.desired.MCPURL)
+	}
+	if w.settings.Get("WEB_URL") == "" && !s.skipAgent {
+		fmt.Fprintf(s.Err, "note: WEB_URL is not set: %s\n", w.desired.WebURL)
+	}
 	present, err := s.read(ctx, w)
 	if err != nil {
 		return nil, s.explain(err)
