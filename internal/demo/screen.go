@@ -206,10 +206,14 @@ func (s *screen) verdict(right, asked, refused, tried int, took time.Duration, o
 func (d *demo) invite() {
 	file := d.config.EnvFile
 	if d.web != nil {
+		names := make([]string, len(d.people))
+		for i := range d.people {
+			names[i] = clean(d.people[i].short)
+		}
 		d.out.printf(`
-Open %s and sign in as alice; in another window, a private one, as bob. Ask both
-the same. Everybody of the sample tenant signs in by a click, or with the password %s
-`, d.web.url, local.Password)
+Open %s and sign in as %s, by a click or with the password
+%s; in a private window as another of them. Ask both the same, and see the difference.
+`, d.web.url, strings.Join(names, ", "), local.Password)
 	}
 	d.out.printf(`
 Serving until you press Ctrl-C. Settings: %s

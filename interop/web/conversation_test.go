@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -116,6 +117,34 @@ func TestConversations(t *testing.T) {
 	w.click("[popovertarget=forget]")
 	w.click("#forget .danger")
 	w.reads("main", "None is kept.")
+}
+
+// Where only ids are kept, an older answer shows them, and fetches its sources again as the person.
+func TestOnlyIdsAreKept(t *testing.T) {
+	s := start(t, options{web: append([]string{"--history", "ids-only"}, unasked...)})
+	w := s.window()
+	w.signIn(alice)
+	w.ask("roadmap")
+	w.answered()
+	conversation := eval[string](w, "location.pathname")
+	w.reads(".source", "What engineering builds")
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		w.open(conversation)
+		w.see(".source")
+		if eval[bool](w, `!!document.querySelector(".refetch")`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing to fetch again\n%s", w.state())
+		}
+		w.open("/")
+	}
+	if text := w.text("#log"); strings.Contains(text, "What engineering builds") {
+		t.Errorf("what came from a document was kept: %s", text)
+	}
+	w.accessible("only ids are kept")
+	w.click(".refetch button")
+	w.reads(".source", "What engineering builds")
 }
 
 // All by the keyboard alone: sign in, ask, look at how it was done, go back, sign out.

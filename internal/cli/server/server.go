@@ -12,8 +12,8 @@ import (
 
 // Main runs the command line of the production server and returns the exit code.
 func Main(ctx context.Context, sh *shell.Shell, args []string) int {
-	root := sh.Root("onbehalf-server", "The MCP server whose tools act as the signed-in person",
-		"  onbehalf-server serve --addr 0.0.0.0:8000")
+	root := sh.Root("onbehalf-server", "The MCP server whose tools act as the signed-in person, and the web agent that calls them",
+		"  onbehalf-server serve --addr 0.0.0.0:8000\n  onbehalf-server web --addr 0.0.0.0:8080")
 	root.AddCommand(Commands(sh)...)
 	return sh.Run(ctx, args)
 }

@@ -48,9 +48,8 @@ type webFlags struct {
 func webCommand(sh *shell.Shell) *cobra.Command {
 	var flags webFlags
 	cmd := &cobra.Command{
-		Use:    "web",
-		Hidden: true, // until its pages are there
-		Short:  "Run the web-based agent",
+		Use:   "web",
+		Short: "Run the web-based agent",
 		Long: `Run the web-based agent: people sign in with Entra ID and ask, and the tools of MCP servers answer as them. It needs
 TENANT_ID, AGENT_CLIENT_ID, AGENT_CLIENT_SECRET and API_APP_ID_URI or API_CLIENT_ID, from the environment, the file named
 by --env, .env or onbehalf.yaml. The server at MCP_URL is called docs.
