@@ -284,4 +284,9 @@ func TestVerifyThatCannotBeDone(t *testing.T) {
 		t.Fatal("the index is still there")
 	}
 	verify("there is no index docs")
+	w.must("setup", "index", "apply")
+	w.entra.Scenario("revoked")
+	verify("hint: Your sign-ins were revoked, or your password was changed. Sign in again.")
+	w.entra.Scenario("rotate-keys")
+	verify("--account alice@contoso.example")
 }

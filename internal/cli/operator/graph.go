@@ -8,6 +8,7 @@ import (
 	"github.com/onbehalf/onbehalf/bearer"
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/cli/client"
 	"github.com/onbehalf/onbehalf/internal/cli/server"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/graph"
@@ -58,17 +59,16 @@ func (d *delegate) close() {
 }
 
 // caller verifies the token that somebody's sign-in left on this machine.
-func (d *delegate) caller(ctx context.Context, people signedIn, account signin.Account) (*identity.Caller, error) {
+func (d *delegate) caller(ctx context.Context, people *client.People, account signin.Account) (*identity.Caller, error) {
 	token, err := people.Token(ctx, account)
 	if err != nil {
 		return nil, err
 	}
-	return d.verifier.Verify(ctx, token.Value)
-}
-
-// signedIn is what is used of the people who have signed in.
-type signedIn interface {
-	Token(ctx context.Context, account signin.Account) (identity.Token, error)
+	caller, err := d.verifier.Verify(ctx, token.Value)
+	if err != nil {
+		return nil, shell.Hint(fmt.Errorf("the sign-in of %s: %w", account.Name, err), "%s --account %s", people.LoginHint(), account.Name)
+	}
+	return caller, nil
 }
 
 // myGraph is Graph as one person, by her own token.

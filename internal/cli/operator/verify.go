@@ -261,6 +261,9 @@ func (v *verifyACL) stranger(ctx context.Context, s *subject) error {
 
 // unasked says which right would let Graph answer.
 func (v *verifyACL) unasked(err error) error {
+	if refusal, ok := errors.AsType[*obo.Refusal](err); ok { // of somebody's own token, which would do
+		return shell.Hint(err, "%s", refusal.Say())
+	}
 	if !errors.Is(err, directory.ErrUnasked) {
 		return err
 	}

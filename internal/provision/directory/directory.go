@@ -144,22 +144,16 @@ func (d *Directory) Group(ctx context.Context, id string) (graph.Group, error) {
 
 // Groups returns the object ids of all groups that a person is in, directly or through others.
 func (d *Directory) Groups(ctx context.Context, person identity.ObjectID) ([]string, error) {
-	reasons := []error{}
 	for _, s := range d.sources {
 		if s.Self != person {
 			continue
 		}
 		groups, err := via(ctx, s, "my groups", func(c *graph.Client) ([]string, error) { return c.MyGroups(ctx) })
-		if err == nil {
-			return groups, nil
+		if err == nil || ctx.Err() != nil {
+			return groups, err
 		}
-		reasons = append(reasons, fmt.Errorf("as %s: %w", s.Name, err))
 	}
-	groups, err := ask(ctx, d, "groups of a person", func(c *graph.Client) ([]string, error) { return c.TransitiveGroups(ctx, person) })
-	if err != nil {
-		return nil, errors.Join(append([]error{err}, reasons...)...)
-	}
-	return groups, nil
+	return ask(ctx, d, "groups of a person", func(c *graph.Client) ([]string, error) { return c.TransitiveGroups(ctx, person) })
 }
 
 // maxListed bounds a list of people or groups.
