@@ -86,11 +86,11 @@ func Check(source Source, checker *Checker, bad func(*InputError) error) (*Surve
 	s.survey.seed = maphash.MakeSeed()
 	s.quick.SetSeed(s.survey.seed)
 	s.survey.skipped = map[int]bool{}
-	for entry, err := range source.Entries() {
-		problem, ok := err.(*InputError) //nolint:errorlint // sources return it unwrapped
-		if err != nil && !ok {
+	for entry, err := range checkAll(source, checker) {
+		if err != nil {
 			return nil, err
 		}
+		problem := entry.problem
 		if problem == nil {
 			problem = s.take(entry, source)
 		}
@@ -124,12 +124,8 @@ const (
 	maxStrangeKept = 20
 )
 
-func (s *surveyor) take(entry Entry, source Source) *InputError {
-	found, problem := s.checker.check(entry.Document)
-	if problem != nil {
-		problem.Origin = source.Origin(entry.Position)
-		return problem
-	}
+func (s *surveyor) take(entry *checked, source Source) *InputError {
+	found := &entry.found
 	if first, double := s.seen[found.key]; double {
 		return &InputError{Origin: source.Origin(entry.Position), Field: s.checker.key.Name, Err: fmt.Errorf("%q stands at %s already", clip(found.key), source.Origin(first))}
 	}
@@ -145,8 +141,8 @@ func (s *surveyor) take(entry Entry, source Source) *InputError {
 			s.strange[value] = true
 		}
 	}
-	addTo(s.digest, &entry)
-	addTo(&s.quick, &entry)
+	addTo(s.digest, &entry.Entry)
+	addTo(&s.quick, &entry.Entry)
 	return nil
 }
 

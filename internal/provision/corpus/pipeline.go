@@ -1,0 +1,102 @@
+package corpus
+
+import (
+	"bytes"
+	"iter"
+	"sync"
+)
+
+// checked is a document with what the checker says of it.
+type checked struct {
+	Entry
+	found   finding
+	problem *InputError
+}
+
+// chunk is a part of an input on its way from the reader by the checker to the surveyor.
+type chunk struct {
+	documents []checked
+	size      int
+	end       error // of the input, where it ends by one
+}
+
+// Bounds of a chunk.
+const (
+	chunkDocuments = 256
+	chunkBytes     = 1 << 20
+)
+
+// checkAll reads, checks and hands over, each in a goroutine of its own: it is the part of an upload that the service waits
+// for. All of them have ended when the iteration has.
+func checkAll(source Source, checker *Checker) iter.Seq2[*checked, error] {
+	return func(yield func(*checked, error) bool) {
+		read, done, quit := make(chan *chunk, 2), make(chan *chunk, 2), make(chan struct{})
+		var running sync.WaitGroup
+		running.Go(func() { defer close(read); readChunks(source, read, quit) })
+		running.Go(func() { defer close(done); checkChunks(source, checker, read, done, quit) })
+		defer running.Wait()
+		defer close(quit)
+		for c := range done {
+			for i := range c.documents {
+				if !yield(&c.documents[i], nil) {
+					return
+				}
+			}
+			if c.end != nil {
+				yield(nil, c.end)
+				return
+			}
+		}
+	}
+}
+
+// send hands a chunk on, unless nobody wants it any more.
+func send(c *chunk, to chan<- *chunk, quit <-chan struct{}) bool {
+	select {
+	case to <- c:
+		return true
+	case <-quit:
+		return false
+	}
+}
+
+func readChunks(source Source, read chan<- *chunk, quit <-chan struct{}) {
+	c := &chunk{}
+	for entry, err := range source.Entries() {
+		problem, ok := err.(*InputError) //nolint:errorlint // sources return it unwrapped
+		if err != nil && !ok {
+			c.end = err
+			break
+		}
+		entry.Document = bytes.Clone(entry.Document)
+		c.documents = append(c.documents, checked{Entry: entry, problem: problem})
+		if c.size += len(entry.Document); len(c.documents) == chunkDocuments || c.size > chunkBytes {
+			if !send(c, read, quit) {
+				return
+			}
+			c = &chunk{documents: make([]checked, 0, chunkDocuments)}
+		}
+	}
+	send(c, read, quit)
+}
+
+func checkChunks(source Source, checker *Checker, read <-chan *chunk, done chan<- *chunk, quit <-chan struct{}) {
+	for c := range read {
+		for i := range c.documents {
+			d := &c.documents[i]
+			if d.problem != nil {
+				continue
+			}
+			found, problem := checker.check(d.Document)
+			if problem != nil {
+				problem.Origin = source.Origin(d.Position)
+				d.problem = problem
+				continue
+			}
+			d.found = *found
+		}
+		if !send(c, done, quit) {
+			return
+		}
+	}
+}
