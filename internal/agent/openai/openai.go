@@ -123,7 +123,7 @@ func (m *Model) wire(request *agent.ModelRequest) api.ChatCompletionRequest {
 
 // ask sends a request and assembles the answer. What a server does not know of the optional parts is left out then.
 func (m *Model) ask(ctx context.Context, credential identity.Secret, request api.ChatCompletionRequest, a *assembly) error {
-	client := m.library(credential, a.limits)
+	client := m.library(credential, a)
 	for {
 		request.StreamOptions = nil
 		if !m.silent.Load() {
@@ -146,7 +146,7 @@ func (m *Model) ask(ctx context.Context, credential identity.Secret, request api
 }
 
 // library makes a client for one request: the credential may be another one the next time.
-func (m *Model) library(credential identity.Secret, limits *agent.Limits) *api.Client {
+func (m *Model) library(credential identity.Secret, a *assembly) *api.Client {
 	config := api.DefaultConfig(credential.Reveal())
 	if m.cfg.AzureVersion != "" {
 		config = api.DefaultAzureConfig(credential.Reveal(), "")
@@ -157,7 +157,7 @@ func (m *Model) library(credential identity.Secret, limits *agent.Limits) *api.C
 		}
 	}
 	config.BaseURL = m.cfg.URL.String()
-	config.HTTPClient = doer{m.client, limits}
+	config.HTTPClient = doer{m.client, a}
 	config.EmptyMessagesLimit = 10_000 // comments that keep a stream alive count, too
 	return api.NewClientWithConfig(config)
 }
@@ -165,7 +165,7 @@ func (m *Model) library(credential identity.Secret, limits *agent.Limits) *api.C
 // doer makes errors of answers that are none, and bounds those that are.
 type doer struct {
 	client *http.Client
-	limits *agent.Limits
+	a      *assembly
 }
 
 const (
@@ -186,28 +186,42 @@ func (d doer) Do(r *http.Request) (*http.Response, error) {
 		body, _ := io.ReadAll(io.LimitReader(response.Body, maxError)) // what was read is all that is said of it
 		return nil, &statusError{status: response.StatusCode, body: string(body), retry: retryAfter(response.Header)}
 	}
-	response.Body = &lines{ReadCloser: response.Body, left: int64(d.limits.Answer)*envelope + maxOverhead, room: maxLine}
+	response.Body = &lines{ReadCloser: response.Body, left: int64(d.a.limits.Answer)*envelope + maxOverhead, ended: func() { d.a.ended = true }}
 	return response, nil
 }
 
-// lines bounds a body and each of its lines.
+// lines bounds a body and each of its lines, and sees its last one: the library does not tell it from a connection that
+// was cut.
 type lines struct {
 	io.ReadCloser
-	left int64 // of the body
-	room int   // of the line
+	left  int64 // of the body
+	used  int   // of the line
+	begin []byte
+	ended func()
 }
 
 // Read implements [io.Reader].
 func (l *lines) Read(into []byte) (int, error) {
-	if l.left <= 0 || l.room <= 0 {
+	if l.left <= 0 || l.used > maxLine {
 		return 0, agent.ErrTooLarge
 	}
 	n, err := l.ReadCloser.Read(into[:min(int64(len(into)), l.left)])
 	l.left -= int64(n)
-	if i := bytes.LastIndexByte(into[:n], '\n'); i >= 0 {
-		l.room = maxLine - (n - i - 1)
-	} else {
-		l.room -= n
+	for part := range bytes.SplitAfterSeq(into[:n], []byte("\n")) {
+		l.take(part)
 	}
 	return n, err
+}
+
+// take sees a line, or a part of one.
+func (l *lines) take(part []byte) {
+	const done = "data: [DONE]"
+	l.used += len(part)
+	l.begin = append(l.begin, part[:min(len(part), len(done)+2-min(len(l.begin), len(done)+2))]...)
+	if text := strings.TrimSpace(string(l.begin)); text == done || text == "data:[DONE]" {
+		l.ended()
+	}
+	if bytes.HasSuffix(part, []byte("\n")) {
+		l.used, l.begin = 0, l.begin[:0]
+	}
 }

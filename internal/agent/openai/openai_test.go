@@ -93,6 +93,19 @@ func TestTextIsRelayedAsItComes(t *testing.T) {
 	}
 }
 
+// Some servers do not say why an answer ended, only that it did.
+func TestTheEndWithoutAReason(t *testing.T) {
+	for end, want := range map[string]string{"data: [DONE]\n\n": "", "data:[DONE]\r\n\r\n": "", "data: [DONE]": "", "data: [DO": "broken", `data: {"choices":[{"delta":{"content":"data: [DONE]"}}]}` + "\n\n": "broken"} {
+		cfg := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprintf(w, "data: %s\n\n%s", said("One"), end)
+		})
+		_, _, err := ask(t, cfg, nil)
+		if got := kindOf(err); err != nil && string(got) != want || err == nil && want != "" {
+			t.Errorf("%q: got %v", end, err)
+		}
+	}
+}
+
 func TestTheRequest(t *testing.T) {
 	var got map[string]any
 	var header http.Header

@@ -25,6 +25,7 @@ type assembly struct {
 	calls  []*part
 	size   int
 	reason api.FinishReason
+	ended  bool // by the stream's last line
 	usage  agent.Usage
 }
 
@@ -138,12 +139,12 @@ func (a *assembly) answer() *agent.Answer {
 	return out
 }
 
-// verdict says whether an answer that ended is whole: the library takes a connection that was cut for an end.
+// verdict says whether an answer that ended is whole: it says why it ended, or at least that it did.
 func (a *assembly) verdict() error {
-	switch a.reason {
-	case "":
+	switch {
+	case a.reason == "" && !a.ended, a.size == 0 && a.reason == "":
 		return &agent.ModelError{Kind: agent.ModelBroken, Text: "The model's answer ended in the middle.", Cause: fmt.Errorf("no finish_reason after %d bytes", a.size)}
-	case api.FinishReasonContentFilter:
+	case a.reason == api.FinishReasonContentFilter:
 		return filtered(nil)
 	default:
 		return nil
