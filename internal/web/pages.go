@@ -152,7 +152,7 @@ func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation) e
 		return err
 	}
 	page := ChatPage{
-		Page: a.frame(v, ""), Conversations: items, Current: current, Model: a.model, Examples: a.cfg.Examples, Limit: maxMessage, KeptDays: a.cfg.KeepDays,
+		Page: a.frame(v, ""), Current: current, Model: a.model, Examples: a.cfg.Examples, Limit: maxMessage, KeptDays: a.cfg.KeepDays,
 	}
 	for _, server := range a.cfg.Servers {
 		page.Servers = append(page.Servers, server.Name+" ("+server.URL.Host+")")
@@ -161,14 +161,25 @@ func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation) e
 		page.Title = current.Title
 		if current.Title != "" && !slices.ContainsFunc(items, func(i Item) bool { return i.ID == current.ID }) { // not written yet
 			items = append([]Item{{ID: current.ID, Title: current.Title, Updated: a.cfg.Now()}}, items...)
-			page.Conversations = items
 		}
 		for i := range items {
 			items[i].Current = items[i].ID == current.ID
 		}
 	}
+	page.Conversations = items
+	if len(items) > listed && !v.URL.Query().Has("all") {
+		page.Older = len(items) - listed
+		page.Conversations = slices.Clone(items[:listed])
+		if i := slices.IndexFunc(items[listed:], func(i Item) bool { return i.Current }); i >= 0 {
+			page.Conversations = append(page.Conversations, items[listed+i])
+			page.Older--
+		}
+	}
 	return a.pages.show(w, http.StatusOK, "chat", page)
 }
+
+// listed is how many conversations a page lists unless it is asked for all.
+const listed = 100
 
 // maxMessage is how many characters a question may have.
 const maxMessage = 16_000

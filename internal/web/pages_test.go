@@ -3,13 +3,19 @@ package web_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/onbehalf/onbehalf/entra/entraserver"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/sample"
+	"github.com/onbehalf/onbehalf/internal/web"
 )
 
 // form sends a form as a page without scripts does, and returns the page that it leads to.
@@ -192,6 +198,31 @@ func (w *window) drawn(conversation string) string {
 	}
 	w.fail("no event: %v", lines.Err())
 	return ""
+}
+
+// Who has many conversations gets a page that lists the newest, and all on demand.
+func TestLongList(t *testing.T) {
+	store := &history.Memory{}
+	s := start(t, options{change: func(cfg *web.Config) { cfg.History = store }})
+	w := s.window(t, "alice")
+	w.signIn()
+	alice := history.Person{Tenant: id(t, identity.ParseTenantID, s.Tenant), Object: id(t, identity.ParseObjectID, entraserver.Alice)}
+	const all, shown = 250, 100
+	for i := range all {
+		item := history.Item{ID: fmt.Sprintf("c%029d", i), Title: fmt.Sprintf("Question %d.", i), Updated: time.Now().Add(time.Duration(i) * time.Minute)}
+		if err := store.Save(alice, item, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]int{"/": shown, "/?all": all, "/c/" + fmt.Sprintf("c%029d", 0): shown + 1} {
+		page := w.open(path).Body
+		if got := strings.Count(page, `class="title"`); got != want || strings.Contains(page, "older</a>") != (want != all) {
+			t.Errorf("%s lists %d, want %d", path, got, want)
+		}
+		if want != all && len(page) > maxWeight/2 {
+			t.Errorf("%s weighs %d bytes", path, len(page))
+		}
+	}
 }
 
 var linked = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)

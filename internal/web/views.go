@@ -40,6 +40,7 @@ type WelcomePage struct {
 type ChatPage struct {
 	Page
 	Conversations []Item        // newest first
+	Older         int           // how many there are beside them
 	Current       *Conversation // nil: none is chosen
 	Model         Model
 	Servers       []string // names and hosts of the MCP servers

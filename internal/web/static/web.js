@@ -185,7 +185,7 @@ function scroll(was) {
 }
 
 function speak(text, all) {
-  spoken += text;
+  spoken += text.replace(/[*_`#>|]+/g, "");
   const end = all ? spoken.length : Math.max(spoken.lastIndexOf(". "), spoken.lastIndexOf("\n")) + 1;
   if (end > (all ? 0 : 120)) {
     say(spoken.slice(0, end));
