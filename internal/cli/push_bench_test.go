@@ -27,7 +27,7 @@ import (
 const benchDocuments = 63_000
 
 // benchParallel is the default of "index push": the bare loop has as many requests under way.
-const benchParallel = 2
+const benchParallel = 4
 
 // BenchmarkPushBesideBareLoop uploads the same documents to the same local service, a process of its own, twice in turn: by
 // the command "index push", with its start, every check, the digest and the journal, and by a bare loop over request bodies

@@ -35,7 +35,10 @@ type Journal struct {
 	file *os.File
 	done spans
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	dirty  chan struct{} // holds one element when there is something to bring to the disk
+	synced chan struct{} // closed when nobody does so any more
+	broken error
 }
 
 // JournalState is what was found when a journal was opened.
@@ -61,7 +64,7 @@ type journalHead struct {
 
 // OpenJournal opens the journal, or begins one. The file is its owner's alone.
 func OpenJournal(path string, belongs JournalFor) (*Journal, JournalState, error) {
-	j := &Journal{path: path}
+	j := &Journal{path: path, dirty: make(chan struct{}, 1), synced: make(chan struct{})}
 	state, err := j.read(belongs)
 	if err != nil {
 		return nil, state, fmt.Errorf("journal %s: %w", path, err)
@@ -73,17 +76,33 @@ func OpenJournal(path string, belongs JournalFor) (*Journal, JournalState, error
 	if j.file, err = os.OpenFile(path, flags, 0o600); err != nil { //nolint:gosec // the person names the file
 		return nil, state, fmt.Errorf("journal: %w", err)
 	}
-	if state == JournalContinued {
-		return j, state, j.line(nil) // ends a line that was cut off
+	var head []byte // ends a line that was cut off
+	if state != JournalContinued {
+		head, err = json.Marshal(journalHead{"upload journal 1", belongs})
 	}
-	head, err := json.Marshal(journalHead{"upload journal 1", belongs})
 	if err == nil {
 		err = j.line(head)
+	}
+	if err == nil {
+		err = j.file.Sync()
 	}
 	if err != nil {
 		return nil, state, errors.Join(err, j.file.Close())
 	}
+	go j.sync()
 	return j, state, nil
+}
+
+// sync brings to the disk what was noted, beside the upload: what a power cut takes away is uploaded again.
+func (j *Journal) sync() {
+	defer close(j.synced)
+	for range j.dirty {
+		if err := j.file.Sync(); err != nil {
+			j.mu.Lock()
+			j.broken = fmt.Errorf("journal: %w", err)
+			j.mu.Unlock()
+		}
+	}
 }
 
 // read takes in what an earlier run has noted. A last line that is cut off, as by a power cut, counts as not there.
@@ -149,7 +168,7 @@ func (j *Journal) Count() int {
 	return n
 }
 
-// Note writes down, through to the disk, that the documents at these positions were uploaded.
+// Note writes down that the documents at these positions were uploaded. It reaches the disk a moment later.
 func (j *Journal) Note(positions []int) error {
 	entry := make(spans, 0, 1)
 	for _, p := range positions {
@@ -157,6 +176,9 @@ func (j *Journal) Note(positions []int) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.broken != nil {
+		return j.broken
+	}
 	for part := range slices.Chunk(entry.merged(), 1000) { // a line stays short
 		text, err := json.Marshal(part)
 		if err != nil {
@@ -166,6 +188,10 @@ func (j *Journal) Note(positions []int) error {
 			return err
 		}
 	}
+	select {
+	case j.dirty <- struct{}{}:
+	default: // somebody is about to
+	}
 	return nil
 }
 
@@ -173,14 +199,15 @@ func (j *Journal) line(text []byte) error {
 	if _, err := j.file.Write(append(text, '\n')); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
 	return nil
 }
 
-// Close closes the file and leaves it for the next run.
-func (j *Journal) Close() error { return j.file.Close() }
+// Close brings what was noted to the disk and leaves the file for the next run.
+func (j *Journal) Close() error {
+	close(j.dirty)
+	<-j.synced
+	return errors.Join(j.broken, j.file.Sync(), j.file.Close())
+}
 
 // Remove closes the journal of an upload that is complete and removes it.
 func (j *Journal) Remove() error {
@@ -188,7 +215,9 @@ func (j *Journal) Remove() error {
 	if errors.Is(err, fs.ErrNotExist) { // another run of the same upload was faster
 		err = nil
 	}
-	return errors.Join(j.file.Close(), err)
+	close(j.dirty)
+	<-j.synced
+	return errors.Join(err, j.file.Close())
 }
 
 // span is a range of positions, both ends included.

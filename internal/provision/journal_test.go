@@ -88,3 +88,32 @@ func TestOtherFilesAreNoJournals(t *testing.T) {
 		t.Errorf("a link: %v", err)
 	}
 }
+
+// Whatever lies in the journal's place: it is a journal of this upload, or begun anew, or left as it is.
+func FuzzJournal(f *testing.F) {
+	head := `{"onbehalf":"upload journal 1","endpoint":"","index":"","etag":"","input":"","documents":3}` + "\n"
+	for _, seed := range []string{"", head, head + "[[1,2]]\n", head + "[[3,1]]\n", head + "[[1", "Dear diary", head[:20], head + "[[-1,99999999999]]\n"} {
+		f.Add([]byte(seed))
+	}
+	path := filepath.Join(f.TempDir(), "journal")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, _, err := provision.OpenJournal(path, provision.JournalFor{Documents: 3})
+		if err != nil {
+			if now, err := os.ReadFile(path); err != nil || string(now) != string(text) {
+				t.Errorf("refused, and changed to %q, %v", now, err)
+			}
+			return
+		}
+		if err = errors.Join(j.Note([]int{3}), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if j, state, err := provision.OpenJournal(path, provision.JournalFor{Documents: 3}); err != nil || state != provision.JournalContinued || !j.Done(3) {
+			t.Errorf("what was noted is not there: %v, %v", state, err)
+		} else if err = j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -50,7 +50,7 @@ type Failure struct {
 
 // PushOptions are how documents are uploaded; the zero value is good.
 type PushOptions struct {
-	Parallel int                         // batches under way at once; default 2
+	Parallel int                         // batches under way at once; default 4
 	Progress func(done int)              // called as documents are settled, never twice at once
 	MaxShown int                         // failures that are kept in the report; default 1,000
 	Failed   func(Failure) error         // called for every failure, never twice at once; an error ends the upload
@@ -83,7 +83,7 @@ func Number(actions iter.Seq2[search.Action, error]) iter.Seq2[Item, error] {
 func Push(ctx context.Context, service search.Service, index string, items iter.Seq2[Item, error], options PushOptions) (PushReport, error) {
 	p := &pusher{service: service, index: index, options: options}
 	if p.options.Parallel <= 0 {
-		p.options.Parallel = 2
+		p.options.Parallel = 4
 	}
 	if p.options.MaxShown <= 0 {
 		p.options.MaxShown = 1000

@@ -77,7 +77,7 @@ An acl.yaml, in which the first rule that fits decides and a file that no rule f
 	f.StringVar(&flags.journal, "journal", "", "keep the journal in this `FILE` (default: beside the input)")
 	f.StringVar(&flags.report, "report", "", "write what was refused to this `FILE`, a JSON object a line")
 	f.BoolVar(&flags.asJSON, "json", false, "print the outcome as JSON")
-	f.IntVar(&flags.parallel, "parallel", 2, "how many batches are under way at once")
+	f.IntVar(&flags.parallel, "parallel", 4, "how many batches are under way at once")
 	f.StringVar(&flags.name, "name-field", defaults.Name, "the field for the names of a folder's files")
 	f.StringVar(&flags.content, "content-field", defaults.Content, "the field for their text")
 	f.StringVar(&flags.section, "section-field", defaults.Section, "the field for the folder that they are in")
@@ -138,6 +138,9 @@ func (p *push) run(ctx context.Context, path string, definition *search.Definiti
 			err = shell.Hint(problem, "nothing was uploaded; mend it, or leave out what is wrong with --skip-bad")
 		}
 		return err
+	}
+	if p.survey.Documents == 0 {
+		return fmt.Errorf("%s holds no documents to upload", path)
 	}
 	p.remark(ctx, definition)
 	if err = p.openJournal(path, definition.ETag); err != nil {

@@ -331,3 +331,28 @@ func FuzzChecker(f *testing.F) {
 		}
 	})
 }
+
+// An ACL file is refused, or its rules are such that a file without a rule stays refused.
+func FuzzACL(f *testing.F) {
+	f.Add([]byte(aclRules))
+	f.Add([]byte("rules: [{path: '?*/**/x', nobody: true}]"))
+	f.Add([]byte("rules: [{path: &a 'b', users: [*a]}]"))
+	path := filepath.Join(f.TempDir(), "acl.yaml")
+	definition := sample.Definition("idx")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		acl, err := corpus.ReadACL(path)
+		if err != nil {
+			return
+		}
+		if _, err = acl.Resolve(t.Context(), func(context.Context, corpus.Kind, string) (string, error) { return "", nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err = corpus.Folder(filepath.Dir(path), acl, definition, corpus.DefaultFolderFields()); err != nil {
+			t.Fatal(err)
+		}
+		_ = acl.Unused()
+	})
+}
