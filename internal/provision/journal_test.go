@@ -102,8 +102,8 @@ func FuzzJournal(f *testing.F) {
 		}
 		j, _, err := provision.OpenJournal(path, provision.JournalFor{Documents: 3})
 		if err != nil {
-			if now, err := os.ReadFile(path); err != nil || string(now) != string(text) {
-				t.Errorf("refused, and changed to %q, %v", now, err)
+			if now, failure := os.ReadFile(path); failure != nil || string(now) != string(text) {
+				t.Errorf("refused, and changed to %q, %v", now, failure)
 			}
 			return
 		}
