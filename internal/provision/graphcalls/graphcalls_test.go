@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -173,5 +174,28 @@ func TestOneLine(t *testing.T) {
 	t.Parallel()
 	if got := graphcalls.OneLine("a\r\nb\u2028c\u0085\x1bd"); got != "a  b c  d" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Whoever reads a script before it runs sees what runs: no name in it steers the terminal or turns the writing.
+func TestScriptHidesNothing(t *testing.T) {
+	t.Parallel()
+	const evil = "a\u009b2Jb\u202ecba\u2066\U000e0041\x1b[31m\u2028x"
+	w := &graphcalls.Script{}
+	call := graphcalls.Call{Do: "change " + evil, Method: "PATCH", Path: "/applications/1", Body: map[string]any{"displayName": evil, "other": "Größe 漢字"}}
+	if err := w.Call(call); err != nil {
+		t.Fatal(err)
+	}
+	w.Line("# %s", graphcalls.OneLine(evil))
+	for _, r := range w.String() {
+		if r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			t.Errorf("%U in\n%q", r, w.String())
+		}
+	}
+	_, body, _ := strings.Cut(w.String(), "cat <<JSON\n")
+	body, _, _ = strings.Cut(body, "\nJSON\n")
+	var sent map[string]string
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(body, `\\`, `\`)), &sent); err != nil || sent["displayName"] != evil || sent["other"] != "Größe 漢字" {
+		t.Errorf("got %q, %v", sent, err)
 	}
 }

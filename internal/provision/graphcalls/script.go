@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 )
 
 // Tool is what a script makes its calls with.
@@ -111,9 +113,28 @@ func heredoc(body any) (string, error) {
 	if err := encoder.Encode(body); err != nil {
 		return "", fmt.Errorf("script: %w", err)
 	}
-	text := strings.NewReplacer(`\`, `\\`, "`", "\\`", "$", `\$`).Replace(strings.TrimSpace(out.String()))
+	text := strings.NewReplacer(`\`, `\\`, "`", "\\`", "$", `\$`).Replace(escapeHidden(strings.TrimSpace(out.String())))
 	return regexp.MustCompile(`\\\\u0000([a-z_]+)\\\\u0000`).ReplaceAllString(text, `$${$1}`), nil
 }
+
+// escapeHidden escapes, in JSON, what a reader of the script would not see or see elsewhere: JSON has such characters in
+// texts alone.
+func escapeHidden(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if !hidden(r) || r == '\n' {
+			out.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&out, `\u%04x`, unit)
+		}
+	}
+	return out.String()
+}
+
+// hidden reports characters that steer a terminal or turn the direction of writing, and others that nobody sees.
+func hidden(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 // Single quotes a text for the shell.
 func Single(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
@@ -124,10 +145,10 @@ func Double(s string) string {
 	return `"` + refs().ReplaceAllString(s, `$${$1}`) + `"`
 }
 
-// OneLine keeps a foreign text from leaving its line.
+// OneLine keeps a foreign text from leaving its line, and from looking like another.
 func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 {
+		if hidden(r) {
 			return ' '
 		}
 		return r

@@ -525,6 +525,10 @@ func TestStateIsChecked(t *testing.T) {
 	for _, bad := range []string{
 		`{`, `{"version":2}`, `{"version":1,"name":"onbehalf","ids":{"api_object":"../users/x"}}`, `{"version":1,"name":"other"}`,
 		`{"version":1,"name":"onbehalf","secret":"x"}`, `{"version":1,"name":"onbehalf","deployment":"x"}`,
+		// Names of ids become variables of a script, and the name of the deployment stands in a comment of it.
+		`{"version":1,"name":"onbehalf","ids":{"x=$(touch pwned)\ny":"11111111-2222-4333-8444-555555555555"}}`,
+		`{"version":1,"name":"onbehalf","ids":{"PATH":"11111111-2222-4333-8444-555555555555"}}`,
+		`{"version":1,"name":"onbehalf","ids":{"x":"11111111-2222-4333-8444-555555555555"}}`,
 	} {
 		if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)

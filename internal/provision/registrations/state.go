@@ -87,7 +87,16 @@ func LoadState(path, name string) (*State, error) {
 	return s, s.check(path, name)
 }
 
-// check refuses what a hand has changed: ids go into addresses and scripts.
+// idNames are the names that ids of a state may have.
+func idNames() []string {
+	names := []string{idExecute, idSearchSP, idSearchScope, idGraphSP}
+	for _, r := range allRoles() {
+		names = append(names, idApp(r), idObject(r), idPrincipal(r), idKey(r))
+	}
+	return names
+}
+
+// check refuses what a hand has changed: ids go into addresses and scripts, and their names are variables there.
 func (s *State) check(path, name string) error {
 	if name != "" && s.Name != name {
 		return fmt.Errorf("state file %s is of the deployment %q, not %q", path, s.Name, name)
@@ -95,7 +104,11 @@ func (s *State) check(path, name string) error {
 	if s.IDs == nil {
 		s.IDs = map[string]string{}
 	}
+	names := idNames()
 	for key, id := range s.IDs {
+		if !slices.Contains(names, key) {
+			return fmt.Errorf("state file %s: %q is no name of an id", path, key)
+		}
 		if _, err := identity.ParseObjectID(id); err != nil {
 			return fmt.Errorf("state file %s: %s is no id", path, key)
 		}
