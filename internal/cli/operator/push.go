@@ -373,36 +373,5 @@ func (o *pushOutcome) show(a *app) {
 	}
 }
 
-// reportFile is the file of --report; nil writes nowhere.
-type reportFile struct{ file *os.File }
-
-func openReport(path string) (*reportFile, error) {
-	if path == "" {
-		return nil, nil
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, shell.Usage(fmt.Errorf("--report: %w", err))
-	}
-	return &reportFile{file}, nil
-}
-
-func (r *reportFile) write(f pushFailure) error {
-	if r == nil {
-		return nil
-	}
-	if err := shell.WriteJSON(r.file, f); err != nil {
-		return fmt.Errorf("--report: %w", err)
-	}
-	return nil
-}
-
-func (r *reportFile) close() error {
-	if r == nil {
-		return nil
-	}
-	return r.file.Close()
-}
-
 // rawDocument is a document as the index takes it.
 func rawDocument(v any) (search.Document, error) { return json.Marshal(v) }
