@@ -50,6 +50,9 @@ func (s *setupEntra) runDestroy(ctx context.Context) error {
 	if err != nil {
 		return s.explain(err)
 	}
+	if err = w.rightTenant(removal.Tenant); err != nil {
+		return err
+	}
 	if err = s.show(&removal.Plan); err != nil {
 		return err
 	}

@@ -258,13 +258,21 @@ func (s *setupEntra) prepare(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	if wanted := w.settings.Get("TENANT_ID"); wanted != "" && !strings.EqualFold(wanted, present.Tenant.ID) {
-		return nil, shell.Hint(fmt.Errorf("the sign-in is for the tenant %s, and TENANT_ID is %s", present.Tenant.ID, wanted), "sign in to that tenant, or set --tenant")
+	if err = w.rightTenant(present.Tenant); err != nil {
+		return nil, err
 	}
 	if w.plan, err = registrations.Make(&w.desired, present, w.state); err != nil {
 		return nil, err
 	}
 	return w, nil
+}
+
+// rightTenant refuses a sign-in for another tenant than that of the settings.
+func (w *site) rightTenant(found graph.Organization) error {
+	if wanted := w.settings.Get("TENANT_ID"); wanted != "" && !strings.EqualFold(wanted, found.ID) {
+		return shell.Hint(fmt.Errorf("the sign-in is for the tenant %s, and TENANT_ID is %s", found.ID, wanted), "sign in to that tenant, or set --tenant")
+	}
+	return nil
 }
 
 // read asks the tenant what there is.

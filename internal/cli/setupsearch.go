@@ -149,7 +149,7 @@ func (s *setupSearch) who(ctx context.Context, w *searchSite) (err error) {
 			return shell.Usage(fmt.Errorf("--principal: %w", err))
 		}
 		return nil
-	case w.settings.Get("CLIENT_SECRET") != "" && state.IDs["api_sp"] != "":
+	case w.settings.Get("CLIENT_SECRET") != "" && state.IDs["api_sp"] != "" && ofSettings(state, w.settings):
 		w.desired.Who = "the API's service principal"
 		w.desired.Principal, err = identity.ParseObjectID(state.IDs["api_sp"])
 		return err
@@ -163,6 +163,12 @@ func (s *setupSearch) who(ctx context.Context, w *searchSite) (err error) {
 		return err
 	}
 	return shell.Usage(shell.Hint(errors.New("whose role? the settings name no identity of the server"), "--principal OBJECT-ID: that of the managed or workload identity that the server runs as"))
+}
+
+// ofSettings reports whether a state file is of the deployment that the settings are of: the role of one deployment must
+// not go to the server of another.
+func ofSettings(state *registrations.State, settings *shell.Settings) bool {
+	return strings.EqualFold(state.IDs["api_app"], settings.Get("API_CLIENT_ID")) && strings.EqualFold(state.Tenant, settings.Get("TENANT_ID"))
 }
 
 // lookUp asks Microsoft Graph for the object id of an application's service principal.
