@@ -104,7 +104,7 @@ func (t *turn) planned(one *ModelCall) Call {
 		call.Error = "The arguments do not fit this tool: " + err.Error() + "."
 		return call
 	}
-	call.Arguments, call.State = arguments, Approved
+	call.Arguments, call.State, call.After = arguments, Approved, slices.Clone(t.conv.Touched)
 	if call.Reason, call.Why = t.decide(t.conv, o); call.Reason != "" {
 		call.State = Asking
 	}

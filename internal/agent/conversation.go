@@ -23,7 +23,7 @@ type Conversation struct {
 // Grant is a tool that may run unasked in one conversation.
 type Grant struct {
 	Definition string   `json:"definition"`     // hash; another definition asks
-	From       []string `json:"from,omitempty"` // trust groups that had been read from when it was given; any further one asks
+	From       []string `json:"from,omitempty"` // trust groups that had been read from when the person was asked; any further one asks
 }
 
 // Role is whose message it is.
@@ -106,6 +106,8 @@ type Call struct {
 	// Reason and Why say why it asks, as a code and as a sentence.
 	Reason AskReason `json:"reason,omitempty"`
 	Why    string    `json:"why,omitempty"`
+	// After are the trust groups that had been read from when the model asked for it: what Why tells, and "always" covers.
+	After []string `json:"after,omitempty"`
 	// Definition is the hash of the definition that was in force when the call was made: it runs with no other.
 	Definition string        `json:"definition,omitempty"`
 	Result     *Result       `json:"result,omitempty"`
@@ -179,7 +181,7 @@ type Decision string
 // Decisions.
 const (
 	Allow       Decision = "allow"
-	AllowAlways Decision = "allow-always" // this tool, with this definition, in this conversation, after what was read so far
+	AllowAlways Decision = "allow-always" // this tool, with this definition, in this conversation, after what had been read when it was asked
 	Deny        Decision = "deny"
 )
 
@@ -209,7 +211,7 @@ func (c *Conversation) Answer(call string, decision Decision) error {
 	name := waiting.Server + "." + waiting.Tool
 	c.Known = set(c.Known, name, waiting.Definition)
 	if decision == AllowAlways {
-		c.Allowed = set(c.Allowed, name, Grant{waiting.Definition, slices.Clone(c.Touched)})
+		c.Allowed = set(c.Allowed, name, Grant{waiting.Definition, slices.Clone(waiting.After)})
 	}
 	waiting.State = Approved
 	return nil

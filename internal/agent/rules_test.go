@@ -119,6 +119,20 @@ func TestAlwaysDoesNotCoverWhatIsReadLater(t *testing.T) {
 	}
 }
 
+// "Always" covers what the person was told when she was asked, not what was read while she thought about it.
+func TestAlwaysCoversWhatWasToldAlone(t *testing.T) {
+	docs, mail := serve(t, map[string]handler{"get": returns(found)}), serve(t, map[string]handler{"send": returns("sent")})
+	send := call("mail__send", `{"words":"hello"}`)
+	s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", ""), mail.as("mail", "")},
+		asks(call("docs__get", `{}`), send), asks(call("mail__send", `{"words":"what the document says"}`)), says("sent"))
+	if m := s.ask("1"); m.State != agent.Waiting || s.find("send").Reason != agent.ReasonDefault || len(docs.called()) != 1 {
+		t.Fatalf("got %+v", m)
+	}
+	if m := s.decide(s.find("send"), agent.AllowAlways); m.State != agent.Waiting || s.find("send").Reason != agent.ReasonFlow || len(mail.called()) != 1 {
+		t.Errorf("a document went to mail unasked: %+v, %q", m, mail.called())
+	}
+}
+
 func TestAChangedDefinitionAsks(t *testing.T) {
 	get := asks(call("docs__get", `{}`))
 	late := time.Now()
