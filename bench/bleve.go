@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 	"github.com/blevesearch/bleve/v2/index/scorch"
-	"github.com/blevesearch/bleve/v2/index/scorch/mergeplan"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search/query"
 )
@@ -54,6 +52,8 @@ func bleveMapping() mapping.IndexMapping {
 	return m
 }
 
+const quiet = 2 * time.Second // without a merge, after which none comes
+
 func (b *bleveIndex) close() error { return b.index.Close() }
 
 func (b *bleveIndex) load(_ context.Context, c *corpus) error {
@@ -75,18 +75,25 @@ func (b *bleveIndex) load(_ context.Context, c *corpus) error {
 	return nil
 }
 
-// settle merges everything into one segment. Merges in the background would give the documents other numbers, which
-// bitmaps must not outlive.
+// settle waits until no merge goes on in the background any more. Each gives the documents other numbers, which bitmaps
+// must not outlive.
 func (b *bleveIndex) settle(ctx context.Context) error {
 	advanced, err := b.index.Advanced()
 	if err != nil {
 		return err
 	}
-	merger, ok := advanced.(*scorch.Scorch)
-	if !ok {
-		return fmt.Errorf("a %T instead of scorch", advanced)
+	for last := any(nil); ; {
+		now := advanced.StatsMap()["CurRootEpoch"]
+		if now != nil && now == last {
+			return nil
+		}
+		last = now
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(quiet):
+		}
 	}
-	return merger.ForceMerge(ctx, &mergeplan.SingleSegmentMergePlanOptions)
 }
 
 func oneOfTerms(c *caller) (query.Query, error) {

@@ -6,7 +6,7 @@
 //	cd bench && go run . -docs 1000000 -peers onbehalf
 //	apt-cache dumpavail | go run ../examples/debian > debian.jsonl && go run . -file debian.jsonl
 //
-// Run it on a quiet machine. The tables in docs/performance.md are its output.
+// Run it on a quiet machine; each figure is the best of a few rounds all the same. The tables in docs/performance.md are its output.
 package main
 
 import (
@@ -62,7 +62,7 @@ func run(ctx context.Context, o options) error {
 		}
 		o.docs = c.size
 	}
-	b := &bench{options: o, corpus: c, dir: dir}
+	b := &bench{options: o, corpus: c, dir: dir, answers: map[cell][]*answer{}}
 	for _, p := range peers() {
 		if o.peers != "" && !strings.Contains(","+o.peers+",", ","+p.name+",") {
 			continue
