@@ -12,9 +12,11 @@ import (
 
 // Limits on highlights.
 const (
-	maxFragment     = 1000    // bytes of a sentence; longer ones are cut at a blank
-	maxHighlighted  = 100_000 // bytes of a value: what lies beyond is not looked at
-	maxMarkedPhrase = 100     // terms of a phrase: longer ones are not marked
+	maxFragment     = 1000     // bytes of a sentence; longer ones are cut at a blank
+	maxHighlighted  = 100_000  // bytes of a value: what lies beyond is not looked at
+	maxMarkedPhrase = 100      // terms of a phrase: longer ones are not marked
+	maxTag          = 1000     // bytes of what is put before or behind a word
+	maxHighlights   = 16 << 20 // bytes of all highlights of a page, with their tags
 )
 
 // span is a part of a text, in bytes.
@@ -63,7 +65,7 @@ func cut(s string, n int) string {
 func (r *run) fragmentsOf(h *highlighted, text string) []fragment {
 	h.tokens = r.searchable[h.number].ofText.Append(h.tokens[:0], text)
 	tokens := h.tokens
-	marked := h.marks.find(tokens)
+	marked := h.marks.find(tokens, r.stopped)
 	if len(marked) == 0 {
 		return nil
 	}
@@ -115,8 +117,8 @@ func (f *fragment) mark(pre, post string) string {
 	return b.String()
 }
 
-// find returns which tokens match, in order.
-func (m *marks) find(tokens []analysis.Token) []int {
+// find returns which tokens match, in order. It stops when stop says so.
+func (m *marks) find(tokens []analysis.Token, stop func() bool) []int {
 	hit := make([]bool, len(tokens))
 	for term := range m.rows {
 		m.rows[term] = m.rows[term][:0]
@@ -129,7 +131,7 @@ func (m *marks) find(tokens []analysis.Token) []int {
 		}
 	}
 	for i := range m.phrases {
-		m.phrases[i].find(tokens, m.rows, hit)
+		m.phrases[i].find(tokens, m.rows, hit, stop)
 	}
 	var found []int
 	for i, is := range hit {
@@ -154,12 +156,15 @@ func (m *marks) test(term string) bool {
 
 // find marks the tokens of a phrase wherever it stands as a whole: where the positions of its terms, less their offsets
 // in the phrase, lie at most slop apart. rows are the tokens that hold each term.
-func (p *markedPhrase) find(tokens []analysis.Token, rows map[string][]int, hit []bool) {
+func (p *markedPhrase) find(tokens []analysis.Token, rows map[string][]int, hit []bool, stop func() bool) {
 	shifted := func(k, i int) int { return tokens[i].Position - p.offsets[k] }
 	chosen := make([]int, len(p.terms))
 	for k, term := range p.terms {
 	anchors:
-		for _, i := range rows[term] { // the one that lies first, so shifted
+		for n, i := range rows[term] { // the one that lies first, so shifted
+			if n&63 == 0 && stop() {
+				return
+			}
 			from := shifted(k, i)
 			for other, term := range p.terms {
 				row := rows[term]

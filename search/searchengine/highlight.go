@@ -45,6 +45,9 @@ func (s *state) planHighlights(q *search.Query) (highlighter, error) {
 	if h.post == "" {
 		h.post = "</em>"
 	}
+	if len(h.pre) > maxTag || len(h.post) > maxTag {
+		return h, badParameter("highlight", "The tags around highlights may have at most %d bytes.", maxTag)
+	}
 	for _, list := range q.Highlight {
 		for item := range strings.SplitSeq(list, ",") {
 			item = strings.TrimSpace(item)
@@ -215,7 +218,17 @@ func (r *run) highlight(parts [][]byte) (map[string][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if fragments := r.fragments(h, texts); len(fragments) > 0 {
+		fragments := r.fragments(h, texts)
+		if err := r.ctx.Err(); err != nil { // they may be cut short
+			return nil, err
+		}
+		for _, f := range fragments {
+			r.highlighted += len(f)
+		}
+		if r.highlighted > maxHighlights {
+			return nil, badParameter("highlight", "The highlights of the page have more than %d bytes. Ask for fewer documents or fragments.", maxHighlights)
+		}
+		if len(fragments) > 0 {
 			if out == nil {
 				out = map[string][]string{}
 			}

@@ -121,6 +121,28 @@ func TestHighlightsThatAreRefused(t *testing.T) {
 	}
 }
 
+// Tags multiply: what a page may grow to is bounded.
+func TestHighlightsAreBounded(t *testing.T) {
+	e := open(t, searchengine.Config{})
+	define(t, e, highlightIndex)
+	text := strings.Repeat("Fox. ", 6000)
+	upload(t, e, "docs", `{"id":"1","text":"`+text+`"}`, `{"id":"2","text":"`+text+`"}`)
+	q := &search.Query{Search: "fox", Highlight: []string{"text-6000"}}
+	for _, tag := range []string{strings.Repeat("x", 1000), strings.Repeat("x", 1001)} {
+		q.HighlightPreTag, q.HighlightPostTag = "<b>", tag
+		if len(tag) == 1000 {
+			q.HighlightPreTag = tag
+		}
+		if _, err := e.Index("docs").Search(t.Context(), person(t, u1), q); !errors.Is(err, search.ErrBadRequest) {
+			t.Errorf("tags of %d bytes: %v; want a bad request", len(tag), err)
+		}
+	}
+	q.HighlightPreTag, q.HighlightPostTag = "<b>", "</b>"
+	if r, err := e.Index("docs").Search(t.Context(), person(t, u1), q); err != nil || len(r.Hits[0].Highlights["text"]) != 6000 {
+		t.Errorf("with a short tag: %v", err)
+	}
+}
+
 // FuzzHighlight checks that a highlight is a part of the text with tags in it, whatever text and query are.
 func FuzzHighlight(f *testing.F) {
 	e := open(f, searchengine.Config{})

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchengine"
@@ -185,6 +186,24 @@ func TestQueriesThatAreRefused(t *testing.T) {
 	_, err := e.Index("types").Search(t.Context(), person(t, u1), &search.Query{QueryType: "semantic"})
 	if !errors.Is(err, search.ErrUnsupported) {
 		t.Errorf("semantic ranking: %v; want not supported", err)
+	}
+}
+
+// However often a document holds the words of a phrase, the query ends when its time is over.
+func TestLongPhrasesEnd(t *testing.T) {
+	e := open(t, searchengine.Config{QueryTimeout: 20 * time.Millisecond})
+	define(t, e, `{"name":"long","fields":[{"name":"id","type":"Edm.String","key":true},
+		{"name":"text","type":"Edm.String","filterable":false,"sortable":false,"facetable":false}]}`)
+	upload(t, e, "long", `{"id":"1","text":"`+strings.Repeat("z ", 100_000)+`"}`)
+	phrase := `"` + strings.Repeat("z ", 1000) + `"`
+	for _, q := range []search.Query{
+		{Search: phrase},
+		{Search: phrase + "~1000", QueryType: "full"},
+		{Search: `z "` + strings.Repeat("z ", 100) + `"~1000`, QueryType: "full", Highlight: []string{"text"}},
+	} {
+		if _, err := e.Index("long").Search(t.Context(), searchengine.Elevated(), &q); !errors.Is(err, search.ErrUnavailable) {
+			t.Errorf("%.20s…%.10s: %v; want that it took too long", q.Search, q.Search[len(q.Search)-5:], err)
+		}
 	}
 }
 

@@ -153,6 +153,8 @@ type run struct {
 	fuzzy   *inverted.Fuzzy
 	scratch *scratch
 	normsOf []*[256]float32 // by searchable field
+
+	highlighted int // bytes of highlights so far
 }
 
 // answer works the query off. within holds what the caller may see.

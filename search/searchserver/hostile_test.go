@@ -64,6 +64,25 @@ func TestHostileInput(t *testing.T) {
 	}
 }
 
+// A filter is never left out because of how it is written in the URL: the answer would be more than was asked for.
+func TestFilterInURLIsNotDropped(t *testing.T) {
+	s := startACL(t, nil)
+	for query, want := range map[string]int{
+		"$filter=id%20eq%20'1'":                   http.StatusOK,
+		"$filter=id%20eq%20'1;2'":                 http.StatusOK,
+		"$filter=id%20eq%20'1'%3B":                http.StatusBadRequest,
+		"$filter=id%20eq%20'1';":                  http.StatusBadRequest,
+		"$filter=id%20eq%20'%zz'":                 http.StatusBadRequest,
+		"$filter=id%20eq%20'1'&%24filter=id%20ne": http.StatusBadRequest,
+		"$Filter=id%20eq%20'1'":                   http.StatusBadRequest,
+	} {
+		answer := s.do(t, "GET", "/indexes/acl/docs?search=*&"+query, "", "x-ms-enable-elevated-read", "true")
+		if answer.status != want || want == http.StatusOK && strings.Contains(answer.body, `"2"`) {
+			t.Errorf("%s: HTTP %d %.300s; want %d", query, answer.status, answer.body, want)
+		}
+	}
+}
+
 // Searches, writes and changes of the definition at the same time: every answer is whole.
 func TestAtTheSameTime(t *testing.T) {
 	s := startACL(t, nil)

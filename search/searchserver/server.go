@@ -7,6 +7,7 @@
 package searchserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,9 +108,10 @@ func (s *Server) guarded(ctx context.Context, w http.ResponseWriter, c *call) (e
 
 // serve asks, in this order: is somebody there, what do they want, in which version, may they.
 func (s *Server) serve(ctx context.Context, w http.ResponseWriter, c *call) error {
-	c.query = parameters(c.URL.RawQuery)
+	var malformed error
+	c.query, malformed = parameters(c.URL.RawQuery)
 	who, err := s.authenticate(ctx, c)
-	if err != nil {
+	if err = cmp.Or(err, malformed); err != nil {
 		return err
 	}
 	c.principal = who
@@ -140,16 +142,20 @@ func unknownRoute(w http.ResponseWriter, c *call) error {
 	return &search.Error{Status: http.StatusNotFound, Code: "", Message: "No HTTP resource was found that matches the request URI."}
 }
 
-// parameters reads the query string; "%2524select", which one of Microsoft's clients sends, counts as "$select".
-func parameters(raw string) url.Values {
-	values, _ := url.ParseQuery(raw) // what does not parse is left out, and missed by name
+// parameters reads the query string; "%2524select", which one of Microsoft's clients sends, counts as "$select", and a
+// semicolon is part of a value. What cannot be read is an error: a query without its filter would find too much.
+func parameters(raw string) (url.Values, error) {
+	values, err := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B"))
+	if err != nil {
+		err = badRequest("InvalidRequestParameter", "The query string is not well formed.")
+	}
 	for name, value := range values {
 		if rest, found := strings.CutPrefix(name, "%24"); found {
 			delete(values, name)
 			values["$"+rest] = append(values["$"+rest], value...)
 		}
 	}
-	return values
+	return values, err
 }
 
 // wantsMetadata reads "application/json;odata.metadata=none|minimal|full"; the default is minimal.
