@@ -147,6 +147,27 @@ func TestOnlyIdsAreKept(t *testing.T) {
 	w.reads(".source", "What engineering builds")
 }
 
+// A page that nobody sees does not watch, and shows what has happened meanwhile when somebody looks again.
+func TestHiddenPage(t *testing.T) {
+	s := start(t, options{web: unasked})
+	w := s.window()
+	w.signIn(alice)
+	w.ask("roadmap")
+	w.answered()
+	hide := func(hidden string) {
+		eval[bool](w, `Object.defineProperty(document, "hidden", {value: `+hidden+`, configurable: true}); document.dispatchEvent(new Event("visibilitychange")); true`)
+	}
+	hide("true")
+	eval[bool](w, `fetch(document.querySelector("#ask").dataset.api, {method: "POST", headers: {"Content-Type": "application/json", "X-CSRF-Token": document.querySelector("meta[name=csrf]").content}, body: JSON.stringify({text: "handbook"})}); true`)
+	w.do(chromedp.Sleep(500 * time.Millisecond))
+	if n := eval[int](w, `document.querySelectorAll(".message.user").length`); n != 1 {
+		t.Errorf("a hidden page watches: %d questions", n)
+	}
+	hide("false")
+	w.until(`document.querySelectorAll(".message.user").length === 2`)
+	w.answered()
+}
+
 // All by the keyboard alone: sign in, ask, look at how it was done, go back, sign out.
 func TestKeyboardAlone(t *testing.T) {
 	s := start(t, options{web: unasked})

@@ -33,6 +33,7 @@ function problem(text, link) {
 const sentence = (e) => [e.message, e.hint].filter(Boolean).map((s) => s[0].toUpperCase() + s.slice(1) + ".").join(" ");
 
 function signedOut() {
+  over = true;
   source?.close();
   problem("You are signed out here.", "Sign in again");
   for (const button of document.querySelectorAll(".composer button")) button.disabled = true;
@@ -151,7 +152,7 @@ document.addEventListener("keydown", (e) => {
 });
 
 // The conversation as it grows.
-let source = null, follow = false, spoken = "";
+let source = null, over = false, follow = false, spoken = "";
 
 const atEnd = () => innerHeight + scrollY > document.documentElement.scrollHeight - 120;
 
@@ -203,6 +204,12 @@ function setState(state) {
     }
   }
   main.dataset.state = state;
+  rest();
+}
+
+// A page that nobody sees does not watch while nothing happens: a browser has few connections for each server.
+function rest() {
+  if (document.hidden && main.dataset.state !== "running") source?.close();
 }
 
 const on = {
@@ -249,15 +256,19 @@ function connect() {
   source.addEventListener("open", () => { $("link").textContent = ""; });
   source.addEventListener("error", async () => {
     $("link").textContent = "Connection lost, trying again.";
-    if (source.readyState !== EventSource.CLOSED) return;
+    if (source.readyState !== EventSource.CLOSED || over) return;
     const answer = await fetch(`/api/conversations/${conversation}`).catch(() => null);
     if (answer?.status === 401) signedOut();
     else if (answer?.status === 404) location.assign("/");
-    else setTimeout(connect, 3000);
+    else setTimeout(() => { if (source.readyState === EventSource.CLOSED && !over) connect(); }, 3000);
   });
 }
 if (conversation) {
   if (main.dataset.state === "running") follow = true;
   if (log.lastElementChild && !location.hash) scrollTo(0, document.documentElement.scrollHeight);
   connect();
+  document.addEventListener("visibilitychange", () => {
+    rest();
+    if (!document.hidden && !over && source.readyState === EventSource.CLOSED) connect();
+  });
 }
