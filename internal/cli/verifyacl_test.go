@@ -258,6 +258,22 @@ func TestFolderAgainstIndex(t *testing.T) {
 	}
 }
 
+// The sample goes in also where Graph may not be asked; what follows is said.
+func TestSampleWithoutGroups(t *testing.T) {
+	w := newWorld(t, &searchtest.Options{})
+	w.signIn("alice")
+	w.must("setup", "index", "apply")
+	w.entra.QueueError(entratest.Fault{Endpoint: "graph", Count: 10, Status: 403, Error: "Authorization_RequestDenied"})
+	code, out, errs := w.run("index", "push", "--sample", "--plaintext-cache")
+	if code != 0 || !strings.Contains(out, "5 documents uploaded") || !strings.Contains(errs, "the groups of alice@contoso.example are not known, so nobody may read the document for a group (onbehalf setup entra apply --read-groups") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	w.entra.Reset()
+	if out := w.must("verify-acl", "--as", "alice", "--plaintext-cache"); !strings.Contains(out, "= alice@contoso.example: 2 documents") {
+		t.Error(out)
+	}
+}
+
 // What stands between a person and her documents is said, and nothing is called a difference that is none.
 func TestVerifyThatCannotBeDone(t *testing.T) {
 	w := newWorld(t, &searchtest.Options{})

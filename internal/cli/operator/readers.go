@@ -15,6 +15,7 @@ import (
 	"github.com/onbehalf/onbehalf/internal/provision/corpus"
 	"github.com/onbehalf/onbehalf/internal/provision/directory"
 	"github.com/onbehalf/onbehalf/internal/sample"
+	"github.com/onbehalf/onbehalf/obo"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -120,7 +121,11 @@ func (p *push) sample(ctx context.Context) (corpus.Source, error) {
 	}
 	switch {
 	case err != nil:
-		p.warn(fmt.Sprintf("the groups of %s are not known, so nobody may read the document for a group: %v", account.Name, err))
+		reason := err.Error()
+		if refusal, ok := errors.AsType[*obo.Refusal](err); ok {
+			reason = refusal.Say()
+		}
+		p.warn(fmt.Sprintf("the groups of %s are not known, so nobody may read the document for a group (onbehalf setup entra apply --read-groups lets Graph be asked): %s", account.Name, reason))
 	case group == sample.Nobody:
 		p.warn(account.Name + " is in no group, so nobody may read the document for a group")
 	default:

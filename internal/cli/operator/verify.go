@@ -267,7 +267,7 @@ func (v *verifyACL) unasked(err error) error {
 	if !errors.Is(err, directory.ErrUnasked) {
 		return err
 	}
-	return shell.Hint(err, "GroupMember.Read.All and User.ReadBasic.All would do: sign in an administrator with %s, or consent to them for the API", v.o.admin.Hint())
+	return shell.Hint(err, "whoever has signed in may ask for her own groups after \"onbehalf setup entra apply --read-groups\"; for others sign in an administrator with %s", v.o.admin.Hint())
 }
 
 // look asks the service as the person, and compares.
