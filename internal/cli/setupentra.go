@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,7 +126,7 @@ func (s *setupEntra) common(cmd *cobra.Command) {
 	f.StringVar(&s.name, "name", "onbehalf", "what the applications' names begin with; one `NAME` for each deployment in a tenant")
 	f.StringVar(&s.state, "state", defaultStateFile, "remember ids in this `FILE`")
 	f.StringVar(&s.writeEnv, "write-env", "", "write the settings to this `FILE`; default: the one of --env, or .env")
-	f.StringVar(&s.tenant, "tenant", "", "the tenant's `ID` (TENANT_ID; default: the sign-in's)")
+	f.StringVar(&s.tenant, "tenant", "", "the tenant's `ID` or a domain of it (TENANT_ID; default: the sign-in's)")
 	f.BoolVar(&s.asJSON, "json", false, "print the plan as JSON")
 	s.administrator.flags(cmd)
 }
@@ -269,7 +270,9 @@ func (s *setupEntra) prepare(ctx context.Context) (*site, error) {
 
 // rightTenant refuses a sign-in for another tenant than that of the settings.
 func (w *site) rightTenant(found graph.Organization) error {
-	if wanted := w.settings.Get("TENANT_ID"); wanted != "" && !strings.EqualFold(wanted, found.ID) {
+	wanted := w.settings.Get("TENANT_ID")
+	domain := slices.ContainsFunc(found.VerifiedDomains, func(d graph.VerifiedDomain) bool { return strings.EqualFold(d.Name, wanted) })
+	if wanted != "" && !domain && !strings.EqualFold(wanted, found.ID) {
 		return shell.Hint(fmt.Errorf("the sign-in is for the tenant %s, and TENANT_ID is %s", found.ID, wanted), "sign in to that tenant, or set --tenant")
 	}
 	return nil

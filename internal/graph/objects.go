@@ -106,11 +106,13 @@ type ResourceAccess struct {
 type OptionalClaims struct {
 	AccessToken []OptionalClaim `json:"accessToken,omitempty"`
 	IDToken     []OptionalClaim `json:"idToken,omitempty"`
+	SAML2Token  []OptionalClaim `json:"saml2Token,omitempty"`
 }
 
 // OptionalClaim is one of them.
 type OptionalClaim struct {
 	Name                 string   `json:"name"`
+	Source               *string  `json:"source,omitempty"` // "user" for extension attributes
 	Essential            bool     `json:"essential"`
 	AdditionalProperties []string `json:"additionalProperties"`
 }

@@ -45,7 +45,11 @@ func compare(have, want graph.Application) (leaves []leaf, patch map[string]any,
 		if reflect.DeepEqual(old, fresh) || fresh == nil {
 			continue
 		}
-		put(patch, path, fresh)
+		if strings.HasPrefix(path, "optionalClaims.") {
+			patch["optionalClaims"] = is["optionalClaims"] // whole: nothing says that its lists are changed one by one
+		} else {
+			put(patch, path, fresh)
+		}
 		l := leaf{path: path}
 		l.oldText, l.newText = describe(path, old, fresh)
 		leaves = append(leaves, l)

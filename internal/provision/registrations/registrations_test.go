@@ -320,6 +320,23 @@ func TestDrift(t *testing.T) {
 	}
 }
 
+// Optional claims of others survive a change of ours.
+func TestClaimsOfOthers(t *testing.T) {
+	w := newWorld(t)
+	w.apply()
+	w.patch("API_CLIENT_ID", map[string]any{"optionalClaims": map[string]any{
+		"accessToken": []any{map[string]any{"name": "extension_1", "source": "user", "additionalProperties": []string{}}},
+		"idToken":     []any{map[string]any{"name": "upn", "additionalProperties": []string{"include_externally_authenticated_upn"}}},
+		"saml2Token":  []any{map[string]any{"name": "email", "additionalProperties": []string{}}},
+	}})
+	w.apply()
+	w.done()
+	got := w.app("API_CLIENT_ID").OptionalClaims
+	if len(got.AccessToken) != 3 || got.AccessToken[0].Source == nil || len(got.IDToken) != 1 || len(got.SAML2Token) != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // Objects that somebody deleted are made anew.
 func TestDeletedByOthers(t *testing.T) {
 	w := newWorld(t)
