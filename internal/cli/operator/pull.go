@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/provision/acl"
 	"github.com/onbehalf/onbehalf/internal/provision/directory"
@@ -50,6 +50,13 @@ directory, which documents name them; ids that the directory does not know show 
 }
 
 func (p *pullACL) run(ctx context.Context) error {
+	for i, id := range p.principals {
+		object, err := identity.ParseObjectID(id)
+		if err != nil {
+			return shell.Usage(fmt.Errorf("--principal: %w", err))
+		}
+		p.principals[i] = object.String()
+	}
 	if err := p.o.open(); err != nil {
 		return err
 	}
@@ -115,11 +122,7 @@ func (p *pullACL) documents(ctx context.Context, index search.Index) iter.Seq2[a
 	slices.Sort(groups)
 	users, groups = slices.Compact(users), slices.Compact(groups)
 	fmt.Fprintf(p.Err, "note: the permission fields of the index cannot be read; asked for %d people and %d groups, others do not show\n", len(users), len(groups))
-	for what, err := range map[string]error{"people": err1, "groups": err2} {
-		if err != nil {
-			fmt.Fprintln(p.Err, shell.Printable("note: the "+what+" of the directory are not known: "+strings.ReplaceAll(err.Error(), "\n", "; ")))
-		}
-	}
+	p.unlisted(ctx, err1, err2)
 	return acl.Asked(ctx, index, p.fields, users, groups, p.tools.Progress("asking"))
 }
 
@@ -127,10 +130,24 @@ func (p *pullACL) documents(ctx context.Context, index search.Index) iter.Seq2[a
 func (p *pullACL) learnNames(ctx context.Context) {
 	_, err1 := p.names.People(ctx)
 	_, err2 := p.names.AllGroups(ctx)
-	if err := errors.Join(err1, err2); err != nil {
-		fmt.Fprintln(p.Err, "note: not all names are known: ids stand in their place")
-		p.o.logger.DebugContext(ctx, "the directory cannot be listed", slog.String("refused", p.names.Refused()))
+	p.unlisted(ctx, err1, err2)
+}
+
+// unlisted says which part of the directory is not known, and who could ask for it.
+func (p *pullACL) unlisted(ctx context.Context, people, groups error) {
+	var missing []string
+	if people != nil {
+		missing = append(missing, "people")
 	}
+	if groups != nil {
+		missing = append(missing, "groups")
+	}
+	if len(missing) == 0 {
+		return
+	}
+	fmt.Fprintf(p.Err, "note: the %s of the directory are not known, Microsoft Graph could not be asked: %s signs in an administrator for this command\n",
+		strings.Join(missing, " and "), p.o.admin.Hint())
+	p.o.logger.DebugContext(ctx, "the directory cannot be listed", slog.String("refused", p.names.Refused()))
 }
 
 // reader is somebody who may read a document.
