@@ -313,7 +313,7 @@ func (s *setupSearch) runApply(ctx context.Context) error {
 			return err
 		}
 	}
-	err = searchservice.Apply(ctx, w.arm, plan, func(text string) { fmt.Fprintln(s.Err, shell.Printable(text)) })
+	err = searchservice.Apply(ctx, w.arm, plan, func(text string) { fmt.Fprintln(s.Err, shell.PrintableLine(text)) })
 	if errors.Is(err, searchservice.ErrForbidden) && !s.asJSON {
 		if text, scriptErr := searchservice.Script(plan.Service.ID, w.desired.Principal); scriptErr == nil {
 			fmt.Fprintf(s.Out, "\nfor somebody who has the role:\n\n%s", text)

@@ -222,7 +222,34 @@ func TestIndexWithoutKeys(t *testing.T) {
 			t.Errorf("pull-acl does not say %q:\n%s", says, out)
 		}
 	}
+	w.impostors()
 	w.must("setup", "index", "destroy", "docs", "--yes")
+}
+
+// impostors makes groups whose names pretend, as anyone in a tenant may, and looks at what pull-acl says of them.
+func (w *world) impostors() {
+	w.t.Helper()
+	const twin, liar = "9e000000-0000-4000-8000-00000000eee1", "9e000000-0000-4000-8000-00000000eee2"
+	for id, name := range map[string]string{twin: "All  staff", liar: "x\nd1  nobody, user bob@contoso.example\x1b[1A"} {
+		object, err := identity.ParseObjectID(id)
+		if err == nil {
+			err = w.entra.Server.Directory().AddGroup(&entraserver.Group{ID: object, Name: name, SecurityEnabled: true})
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	path := filepath.Join(w.t.TempDir(), "more.jsonl")
+	if err := os.WriteFile(path, []byte(`{"id":"d5","name":"n","content":"c","group":["`+liar+`"]}`), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.must("index", "push", path)
+	out := w.must("index", "pull-acl")
+	for _, says := range []string{"d4  group all staff (" + entraserver.AllStaff + ")\n", `d5  group "x\nd1  nobody, user bob@contoso.example\x1b[1A"` + "\n", "6 documents\n"} {
+		if !strings.Contains(out, says) {
+			w.t.Errorf("pull-acl does not say %q:\n%q", says, out)
+		}
+	}
 }
 
 // A folder is the truth of who may read what, too.

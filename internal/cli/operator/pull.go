@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -154,13 +155,24 @@ func (p *pullACL) unlisted(ctx context.Context, people, groups error) {
 type reader struct {
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"`
+
+	other bool // another group has this name, too
 }
 
+// String is the name. Whoever makes a group names it: a name that reads like several is quoted, and one that another group
+// has does not stand alone.
 func (r reader) String() string {
-	if r.Name == "" {
-		return r.ID
+	name := r.Name
+	if strings.ContainsAny(name, ",\"\n\r\t()") {
+		name = strconv.Quote(name)
 	}
-	return r.Name
+	switch {
+	case name == "":
+		return r.ID
+	case r.other:
+		return name + " (" + r.ID + ")"
+	}
+	return name
 }
 
 func (p *pullACL) print(ctx context.Context, readers *acl.Readers) error {
@@ -173,12 +185,13 @@ func (p *pullACL) print(ctx context.Context, readers *acl.Readers) error {
 	}{Document: readers.Key, Everyone: readers.Allow(&acl.Person{}), Users: []reader{}, Groups: []reader{}, Scope: readers.Scope}
 	for _, id := range readers.Users {
 		if id != "all" && id != "none" {
-			out.Users = append(out.Users, reader{id, p.names.NameOfPerson(ctx, id).Name})
+			out.Users = append(out.Users, reader{ID: id, Name: p.names.NameOfPerson(ctx, id).Name})
 		}
 	}
 	for _, id := range readers.Groups {
 		if id != "all" && id != "none" {
-			out.Groups = append(out.Groups, reader{id, p.names.NameOfGroup(ctx, id).Name})
+			entry := p.names.NameOfGroup(ctx, id)
+			out.Groups = append(out.Groups, reader{ID: id, Name: entry.Name, other: entry.Other})
 		}
 	}
 	if p.asJSON {
@@ -200,7 +213,7 @@ func (p *pullACL) print(ctx context.Context, readers *acl.Readers) error {
 	if len(words) == 0 {
 		words = append(words, p.nobody(readers))
 	}
-	_, err := fmt.Fprintln(p.Out, shell.Printable(readers.Key+"  "+strings.Join(words, ", ")))
+	_, err := fmt.Fprintln(p.Out, shell.PrintableLine(readers.Key+"  "+strings.Join(words, ", ")))
 	return err
 }
 

@@ -219,7 +219,7 @@ func (p *push) bad(problem *corpus.InputError) error {
 		return problem
 	}
 	if p.outcome.Skipped++; p.outcome.Skipped <= maxShownFailures {
-		fmt.Fprintf(p.Err, "skipped %s\n", shell.Printable(problem.Error()))
+		fmt.Fprintf(p.Err, "skipped %s\n", shell.PrintableLine(problem.Error()))
 	}
 	return nil
 }
@@ -311,7 +311,7 @@ func (p *push) finish(err error) error {
 func (p *push) warn(messages ...string) {
 	for _, message := range messages {
 		p.outcome.Warnings = append(p.outcome.Warnings, message)
-		fmt.Fprintf(p.Err, "warning: %s\n", shell.Printable(message))
+		fmt.Fprintf(p.Err, "warning: %s\n", shell.PrintableLine(message))
 	}
 }
 
@@ -355,7 +355,7 @@ func (o *pushOutcome) complete() bool { return o.Failed == 0 && o.Remaining == 0
 
 func (o *pushOutcome) show(a *app) {
 	for _, f := range o.Failures {
-		fmt.Fprintf(a.Err, "%s: %s: HTTP %d: %s\n", shell.Printable(f.Origin), shell.Printable(f.Key), f.Status, shell.Printable(strings.TrimSpace(f.Message)))
+		fmt.Fprintf(a.Err, "%s: %s: HTTP %d: %s\n", shell.PrintableLine(f.Origin), shell.PrintableLine(f.Key), f.Status, shell.PrintableLine(strings.TrimSpace(f.Message)))
 	}
 	if o.Failed > len(o.Failures) {
 		fmt.Fprintf(a.Err, "… and %d more\n", o.Failed-len(o.Failures))

@@ -40,7 +40,8 @@ func replaceable(path string) error {
 	if err != nil {
 		return err
 	}
-	switch info, err := os.Stat(path); {
+	info, err := os.Stat(path)
+	switch {
 	case err == nil && !info.Mode().IsRegular(): // a pipe, a terminal
 		return nil
 	case named.Mode()&fs.ModeSymlink != 0:

@@ -150,7 +150,7 @@ func (v *verifyACL) openReference(ctx context.Context, definition *search.Defini
 	}
 	in := input{path: v.documents, definition: definition, fields: corpus.DefaultFolderFields(), find: finder(v.names), warn: func(messages ...string) {
 		for _, message := range messages {
-			fmt.Fprintf(v.Err, "warning: %s\n", shell.Printable(message))
+			fmt.Fprintf(v.Err, "warning: %s\n", shell.PrintableLine(message))
 		}
 	}}
 	source, _, err := in.open(ctx)
@@ -369,7 +369,7 @@ func (v *verifyACL) report(result *verdict) error {
 const maxListedLines = 20
 
 func (v *verifyACL) show(result *verdict) {
-	line := func(format string, args ...any) { fmt.Fprintln(v.Out, shell.Printable(fmt.Sprintf(format, args...))) }
+	line := func(format string, args ...any) { fmt.Fprintln(v.Out, shell.PrintableLine(fmt.Sprintf(format, args...))) }
 	count := ""
 	if result.Documents != nil {
 		count = fmt.Sprintf("%d documents, ", *result.Documents)

@@ -20,6 +20,17 @@ func Printable(s string) string {
 	}, s)
 }
 
+// PrintableLine is [Printable] for a text that stands in a line of its own: with a line break in it, a name could look like
+// lines that the program never wrote.
+func PrintableLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return '·'
+		}
+		return r
+	}, Printable(s))
+}
+
 // steers reports a character that changes how a terminal shows others.
 func steers(r rune) bool {
 	switch {

@@ -21,6 +21,12 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+func TestPrintableLine(t *testing.T) {
+	if got, want := shell.PrintableLine("Grüße\n\tan\x1b[2J"), "Grüße··an·[2J"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestWriteJSON(t *testing.T) {
 	want := map[string]any{"text": "Grüße " + steering, steering: []any{"a\nb", "👩‍💻"}}
 	var out bytes.Buffer

@@ -52,7 +52,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 // WriteText writes a result for people: verdict, id and what was seen on one line, the cause and the fix below it.
 func (r Result) WriteText(w io.Writer) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%-7s  %-33s  %s\n", r.Verdict, r.ID, r.Seen)
+	fmt.Fprintf(&text, "%-7s  %-33s  %s\n", r.Verdict, r.ID, strings.Join(strings.Fields(r.Seen), " ")) // what a server said could look like lines of ours
 	for _, line := range []struct{ label, value string }{{"cause", r.Cause}, {"fix", r.Fix}} {
 		if line.value != "" {
 			fmt.Fprintf(&text, "         %-6s %s\n", line.label+":", line.value)

@@ -44,6 +44,7 @@ type source struct {
 type Entry struct {
 	Name  string // display name, or the user principal name of a person
 	Known bool   // false: the directory has no such object, or could not be asked
+	Other bool   // another group has the same name: anyone who may make groups may choose it
 }
 
 // ErrUnasked says that no way to Microsoft Graph was open: nothing is known, not even that something does not exist.
@@ -165,7 +166,7 @@ func (d *Directory) People(ctx context.Context) ([]graph.User, error) {
 		return graph.List[graph.User](ctx, c, "/users", url.Values{"$select": {"id,displayName,userPrincipalName"}, "$top": {"999"}}, maxListed)
 	})
 	for _, person := range people {
-		d.remember(person.ID, Entry{person.UserPrincipalName, true})
+		d.remember(person.ID, Entry{Name: person.UserPrincipalName, Known: true})
 	}
 	return people, err
 }
@@ -175,8 +176,13 @@ func (d *Directory) AllGroups(ctx context.Context) ([]graph.Group, error) {
 	groups, err := ask(ctx, d, "group", func(c *graph.Client) ([]graph.Group, error) {
 		return graph.List[graph.Group](ctx, c, "/groups", url.Values{"$select": {"id,displayName"}, "$top": {"999"}}, maxListed)
 	})
+	fold := func(name string) string { return strings.Join(strings.Fields(strings.ToLower(name)), " ") }
+	named := map[string]int{}
 	for _, group := range groups {
-		d.remember(group.ID, Entry{group.DisplayName, true})
+		named[fold(group.DisplayName)]++
+	}
+	for _, group := range groups {
+		d.remember(group.ID, Entry{Name: group.DisplayName, Known: true, Other: named[fold(group.DisplayName)] > 1})
 	}
 	return groups, err
 }
