@@ -367,6 +367,8 @@ func (s *setupEntra) doer(w *site) registrations.Doer {
 			}
 			return w.env.Set(all...)
 		},
-		Say: func(format string, args ...any) { fmt.Fprintln(s.Err, shell.PrintableLine(fmt.Sprintf(format, args...))) },
+		Say: func(format string, args ...any) {
+			fmt.Fprintln(s.Err, shell.PrintableLine(fmt.Sprintf(format, args...)))
+		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -108,6 +109,11 @@ func (a *app) newOperator() *operator {
 	return &operator{app: a, people: client.NewPeople(a.Shell), admin: a.tools.Administrator()}
 }
 
+// indexName is what an index may be called. Hints repeat it in commands that people copy.
+//
+// https://learn.microsoft.com/rest/api/searchservice/naming-rules
+var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,126}[a-z0-9]$`)
+
 // open reads the settings. The working directory has no say in them: an admin key must not go where a file in a cloned
 // repository says.
 func (o *operator) open() error {
@@ -124,6 +130,9 @@ func (o *operator) open() error {
 		return err
 	}
 	o.index = o.settings.Get("AZURE_SEARCH_INDEX")
+	if !indexName.MatchString(o.index) {
+		return shell.Usage(fmt.Errorf("AZURE_SEARCH_INDEX: %q: no index can be called so: 2 to 128 lower-case letters, digits and hyphens", o.index))
+	}
 	o.cloud, err = o.settings.Cloud(shell.Trust{Loopback: true})
 	return err
 }

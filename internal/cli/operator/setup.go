@@ -132,7 +132,9 @@ func (s *indexSetup) plan(ctx context.Context) (*indexplan.Plan, error) {
 
 // show prints a plan: + is new, ~ changes, ! cannot be done.
 func (s *indexSetup) show(plan *indexplan.Plan) {
-	line := func(format string, args ...any) { fmt.Fprintln(s.Out, shell.PrintableLine(fmt.Sprintf(format, args...))) }
+	line := func(format string, args ...any) {
+		fmt.Fprintln(s.Out, shell.PrintableLine(fmt.Sprintf(format, args...)))
+	}
 	line("index %s at %s, api-version %s", plan.Index, s.o.settings.Get("AZURE_SEARCH_ENDPOINT"), searchclient.DefaultAPIVersion)
 	sign := map[indexplan.Kind]string{indexplan.Add: "+", indexplan.Change: "~", indexplan.Blocked: "!"}
 	for _, step := range plan.Steps {

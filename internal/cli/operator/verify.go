@@ -369,7 +369,9 @@ func (v *verifyACL) report(result *verdict) error {
 const maxListedLines = 20
 
 func (v *verifyACL) show(result *verdict) {
-	line := func(format string, args ...any) { fmt.Fprintln(v.Out, shell.PrintableLine(fmt.Sprintf(format, args...))) }
+	line := func(format string, args ...any) {
+		fmt.Fprintln(v.Out, shell.PrintableLine(fmt.Sprintf(format, args...)))
+	}
 	count := ""
 	if result.Documents != nil {
 		count = fmt.Sprintf("%d documents, ", *result.Documents)
