@@ -78,6 +78,16 @@ func TestModelsInTrouble(t *testing.T) {
 	w.answered()
 	w.reads(".message:last-child .text", "word29")
 	w.reads("#live", "word29")
+
+	w.size(desktop, 400)
+	w.ask("slow once more")
+	w.reads(".message:last-child .text", "word3")
+	w.until("scrollY > 100") // at the end
+	eval[bool](w, "scrollTo(0, 0); true")
+	w.answered()
+	if at := eval[float64](w, "scrollY"); at != 0 {
+		t.Errorf("who reads above is taken to the end: at %v", at)
+	}
 }
 
 // The server is restarted while an answer comes: the page says so, the person signs in with a click, and asks again.

@@ -180,8 +180,10 @@ function put(next) {
   return next;
 }
 
+// Follows the end of the conversation, unless the person has gone elsewhere to read.
 function scroll(was) {
   if (!was && !follow) return;
+  follow = false;
   scrollTo(0, document.documentElement.scrollHeight);
 }
 
@@ -200,7 +202,6 @@ function setState(state) {
     else {
       speak("", true);
       say(state === "waiting" ? "The answer waits for you." : "The answer has ended.");
-      follow = false;
     }
   }
   main.dataset.state = state;
