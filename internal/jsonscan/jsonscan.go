@@ -5,9 +5,11 @@
 package jsonscan
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -170,6 +172,9 @@ func (s *Scanner) skipWord(word string) error {
 
 func (s *Scanner) skipString() error {
 	for i := s.at + 1; i < len(s.text); i++ {
+		if i += plain(s.text[i:]); i == len(s.text) {
+			break
+		}
 		switch c := s.text[i]; {
 		case c == '"':
 			s.at = i + 1
@@ -188,6 +193,30 @@ func (s *Scanner) skipString() error {
 	}
 	s.at = len(s.text)
 	return s.fail("a string does not end")
+}
+
+// plain returns how many bytes of a string's text come before a quote, a backslash or a control character. It looks at eight
+// bytes at once: a byte of a word is below n when subtracting n from it borrows and its high bit was not set.
+func plain(text []byte) int {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		word := binary.LittleEndian.Uint64(text[i:])
+		quote, backslash := word^(ones*'"'), word^(ones*'\\')
+		found := ((word - ones*' ') &^ word) | ((quote - ones) &^ quote) | ((backslash - ones) &^ backslash)
+		if found &= highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8 // borrows go up: the lowest is true
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c == '"' || c == '\\' || c < ' ' {
+			break
+		}
+	}
+	return i
 }
 
 // escape returns the length of what follows a backslash, 0 if that is no escape.

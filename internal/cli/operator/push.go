@@ -142,7 +142,7 @@ func (p *push) run(ctx context.Context, path string, definition *search.Definiti
 	if p.survey.Documents == 0 {
 		return fmt.Errorf("%s holds no documents to upload", path)
 	}
-	p.remark(ctx, definition)
+	p.remark(definition)
 	if err = p.openJournal(path, definition.ETag); err != nil {
 		return err
 	}
@@ -263,7 +263,9 @@ func (p *push) upload(ctx context.Context) error {
 	if p.journal != nil {
 		options.Uploaded, done = p.journal.Note, p.journal.Done
 	}
+	warnOfGroups := p.lookGroupsUp(ctx)
 	report, err := provision.Push(ctx, p.service, p.o.index, p.survey.Items(p.source, done), options)
+	warnOfGroups()
 	p.outcome.take(p.survey, report)
 	for _, f := range report.Failures {
 		p.outcome.Failures = append(p.outcome.Failures, p.failure(f))

@@ -46,9 +46,8 @@ func finder(names *directory.Directory) func(context.Context, corpus.Kind, strin
 	}
 }
 
-// remark warns of what is right by the letter and looks wrong: readers that cannot be, documents that nobody may read,
-// groups that do not exist.
-func (p *push) remark(ctx context.Context, definition *search.Definition) {
+// remark warns of what is right by the letter and looks wrong: readers that cannot be, documents that nobody may read.
+func (p *push) remark(definition *search.Definition) {
 	if definition.PermissionFilterOption != search.PermissionsEnabled {
 		p.warn("index " + p.o.index + " does not enforce permissions: who may query sees every document")
 	}
@@ -58,19 +57,35 @@ func (p *push) remark(ctx context.Context, definition *search.Definition) {
 	if p.survey.Nobody > 0 {
 		p.warn(fmt.Sprintf("documents that nobody may read: %d", p.survey.Nobody))
 	}
+}
+
+// lookGroupsUp asks Graph, beside the upload, which of the groups that documents name do not exist. What it returns waits for
+// the answer and warns.
+func (p *push) lookGroupsUp(ctx context.Context) (warn func()) {
 	if len(p.survey.Groups) == 0 || p.flags.sample {
-		return
+		return func() {}
 	}
-	names := p.o.directory(ctx, p.delegated)
-	missing, unasked := missingGroups(ctx, names, p.survey.Groups)
-	for _, id := range missing {
-		p.warn("there is no group " + id)
-	}
-	if unasked != nil {
-		p.warn("whether the groups exist was not checked: " + directory.ErrUnasked.Error())
-		p.o.logger.DebugContext(ctx, "the groups were not checked", slog.String("refused", names.Refused()))
-	} else if len(p.survey.Groups) > maxGroupsChecked {
-		p.warn(fmt.Sprintf("only the first %d of %d groups were looked up", maxGroupsChecked, len(p.survey.Groups)))
+	names := p.o.directory(ctx, p.delegated) // may ask for the passphrase of the sign-ins: before there is a progress bar
+	var missing []string
+	var unasked error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		missing, unasked = missingGroups(ctx, names, p.survey.Groups)
+	}()
+	return func() {
+		<-done
+		for _, id := range missing {
+			p.warn("there is no group " + id)
+		}
+		switch {
+		case ctx.Err() != nil:
+		case unasked != nil:
+			p.warn("whether the groups exist was not checked: " + directory.ErrUnasked.Error())
+			p.o.logger.DebugContext(ctx, "the groups were not checked", slog.String("refused", names.Refused()))
+		case len(p.survey.Groups) > maxGroupsChecked:
+			p.warn(fmt.Sprintf("only the first %d of %d groups were looked up", maxGroupsChecked, len(p.survey.Groups)))
+		}
 	}
 }
 

@@ -72,9 +72,14 @@ type Survey struct {
 	Groups   []string // object ids of groups that documents name, sorted; at most 10,000
 
 	skipped map[int]bool
+	kept    []Entry // all of them, where they are not too many to keep: what is uploaded is then what was checked
+	size    int     // bytes
 	seed    maphash.Seed
 	sum     uint64 // of the same as Digest, quicker
 }
+
+// maxKept is up to which size an input is kept in memory. A larger one is read again to be uploaded.
+const maxKept = 64 << 20
 
 // Check reads the whole input and checks every document. What is wrong goes to bad, which ends it by returning an error;
 // nil for bad ends it at the first.
@@ -141,6 +146,11 @@ func (s *surveyor) take(entry *checked, source Source) *InputError {
 			s.strange[value] = true
 		}
 	}
+	if s.survey.size += len(entry.Document); s.survey.size <= maxKept {
+		s.survey.kept = append(s.survey.kept, entry.Entry)
+	} else {
+		s.survey.kept = nil
+	}
 	addTo(s.digest, &entry.Entry)
 	addTo(&s.quick, &entry.Entry)
 	return nil
@@ -165,9 +175,26 @@ func (s *surveyor) finish() *Survey {
 // ErrChanged says that an input is no longer what was checked.
 var ErrChanged = errors.New("the input has changed since it was checked: what is in the index may be of both; run the same command again")
 
-// Items yields the documents that the survey let through, but those that are done already. It ends with [ErrChanged] when they
-// were not those that the survey saw.
+// Items yields the documents that the survey let through, but those that are done already. An input that is read again for
+// that ends with [ErrChanged] when it is no longer what the survey saw.
 func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[provision.Item, error] {
+	if s.size > maxKept {
+		return s.readAgain(source, done)
+	}
+	return func(yield func(provision.Item, error) bool) {
+		for i := range s.kept {
+			if entry := &s.kept[i]; !done(entry.Position) && !yield(itemOf(entry.Position, entry.Document), nil) {
+				return
+			}
+		}
+	}
+}
+
+func itemOf(position int, document search.Document) provision.Item {
+	return provision.Item{Position: position, Action: search.Action{Kind: search.Upload, Document: document}}
+}
+
+func (s *Survey) readAgain(source Source, done func(position int) bool) iter.Seq2[provision.Item, error] {
 	return func(yield func(provision.Item, error) bool) {
 		var quick maphash.Hash
 		quick.SetSeed(s.seed)
@@ -181,8 +208,7 @@ func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[pr
 					continue
 				}
 			}
-			item := provision.Item{Position: entry.Position, Action: search.Action{Kind: search.Upload, Document: bytes.Clone(entry.Document)}}
-			if !yield(item, err) {
+			if !yield(itemOf(entry.Position, bytes.Clone(entry.Document)), err) {
 				return
 			}
 		}
