@@ -97,6 +97,9 @@ func TestDocumentsAreChecked(t *testing.T) {
 		{"1,001 groups", `{"id":"k","groups":` + ids(1001) + `}`, "groups", "1001 values; the service takes 1000 at most (search-index-access-control-lists"},
 		{"a term that is too long", `{"id":"k","s":"` + strings.Repeat("x", 32767) + `"}`, "s", "32766"},
 		{"too many elements", `{"id":"k","cs":[` + strings.Repeat(`{},`, 3000) + `{}]}`, "cs", "3000"},
+		{"a long key of letters that are none here", `{"id":"` + strings.Repeat("日本語", 30) + `"}`, "id", "日本語日本語日本…\": a key holds"},
+		{"an escaped key", `{"id":"a\u002fb"}`, "id", `"a/b"`},
+		{"a small number", `{"id":"k","i":1e2}`, "i", "whole number"},
 		{"no JSON", `{"id":"k"`, "", "missing"},
 		{"two values", `{"id":"k"}{}`, "", "byte"},
 		{"a list", `["k"]`, "", "want a JSON object"},
@@ -193,6 +196,19 @@ func TestInputsThatChange(t *testing.T) {
 		if items != tt.documents-1 || errors.Is(last, corpus.ErrChanged) != tt.changed || open > 0 && !tt.changed {
 			t.Errorf("%s: %d items, %d of them changed, %v", tt.desc, items, open, last)
 		}
+	}
+}
+
+// Escapes hide nobody from the survey.
+func TestEscapedReaders(t *testing.T) {
+	line := `{"id":"k","users":["\u0061ll"],"groups":["9e000000\u002d0000-4000-8000-0000000000e1"]}`
+	survey, err := corpus.Check(corpus.Memory("memory", []search.Document{search.Document(line)}), checker(t), nil)
+	if err != nil || survey.Everyone != 1 || len(survey.Groups) != 1 {
+		t.Errorf("survey %+v, %v", survey, err)
+	}
+	double := []search.Document{search.Document(`{"id":"k"}`), search.Document(`{"id":"\u006b"}`)}
+	if _, err := corpus.Check(corpus.Memory("memory", double), checker(t), nil); err == nil || err.Error() != `memory, document 2: field "id": "k" stands at memory, document 1 already` {
+		t.Errorf("the same key, escaped: %v", err)
 	}
 }
 

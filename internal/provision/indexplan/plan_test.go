@@ -216,6 +216,34 @@ func TestUnknownMembersStay(t *testing.T) {
 	}
 }
 
+// What stands beside the fields is compared by what the schema says of it.
+func TestMembers(t *testing.T) {
+	const fields = `"fields":[{"name":"id","type":"Edm.String","key":true},{"name":"u","type":"Collection(Edm.String)","permissionFilter":"userIds"}]`
+	have := &search.Definition{}
+	text := `{"name":"i","permissionFilterOption":"enabled","corsOptions":{"allowedOrigins":["https://a"],"maxAgeInSeconds":60},"scoringProfiles":[],
+		"analyzers":[{"@odata.type":"#x","name":"a","filters":["f"],"more":null}],"description":"old",` + fields + `}`
+	if err := json.Unmarshal([]byte(text), have); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ desc, want, steps string }{
+		{"the same, less of it", `"corsOptions":{"allowedOrigins":["https://a"]},"analyzers":[{"name":"a","filters":["f"]}],"tokenizers":[]`, ""},
+		{"other origins", `"corsOptions":{"allowedOrigins":["https://a","https://b"]}`, `change corsOptions: {"allowedOrigins":["https://a"],"maxAgeInSeconds":60} -> {"allowedOrigins":["https://a","https://b"]}`},
+		{"a profile, and the default", `"scoringProfiles":[{"name":"p"}],"defaultScoringProfile":"p"`, "change scoringProfiles: [] -> [{\"name\":\"p\"}]\nchange defaultScoringProfile:  -> p"},
+		{"another analyzer", `"analyzers":[{"name":"b"}]`, `blocked analyzers: [{"@odata.type":"#x","name":"a","filters":["f"],"more":null}… -> [{"name":"b"}]`},
+		{"a description", `"description":"new"`, "change description: old -> new"},
+		{"another formula", `"similarity":{"@odata.type":"#y"}`, "blocked similarity:  -> #y"},
+		{"a member of a newer version", `"purviewEnabled":true`, "blocked purviewEnabled: none -> true"},
+	} {
+		want, err := indexplan.ParseSchema([]byte(`{"permissionFilterOption":"enabled",` + tt.want + `,` + fields + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.steps, steps(indexplan.Make(want, have))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.desc, diff)
+		}
+	}
+}
+
 // strict is a service of which only Put is used.
 type strict struct {
 	search.Service
