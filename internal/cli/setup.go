@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onbehalf/onbehalf/internal/cli/operator"
+	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
 
 // setupCommand holds what changes a tenant or a service. Each part has plan, apply and, where something can be taken
@@ -15,7 +16,7 @@ func (a *app) setupCommand() *cobra.Command {
 		Long: `Set a system up as an administrator. "plan" shows what is missing and changes nothing, "apply" shows the plan and does
 it, "destroy" takes away what apply made. They can be interrupted and run again.`,
 		Example: "  onbehalf setup entra plan\n  onbehalf setup entra apply",
-		Args:    cobra.NoArgs,
+		Args:    shell.KnownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.setupEntraCommand())

@@ -51,7 +51,7 @@ pre-authorizations and the consent for Azure AI Search. It uses the Azure CLI's 
 --bootstrap-client; the token stays in memory.`,
 		Example: `  MCP_URL=https://mcp.contoso.com/mcp onbehalf setup entra plan
   MCP_URL=https://mcp.contoso.com/mcp onbehalf setup entra apply`,
-		Args: cobra.NoArgs,
+		Args: shell.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.setupEntraPlan(), a.setupEntraApply(), a.setupEntraDestroy())

@@ -38,7 +38,7 @@ Index Data Reader there, by Azure Resource Manager. It uses the Azure CLI's sign
 is made in the portal, or with "az search service create".`,
 		Example: `  onbehalf setup search plan --service contoso
   onbehalf setup search apply --service contoso`,
-		Args: cobra.NoArgs,
+		Args: shell.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.setupSearchPlan(), a.setupSearchApply())

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/onbehalf/onbehalf/internal/history"
 )
 
 //go:embed templates
@@ -154,6 +156,7 @@ func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation) e
 	page := ChatPage{
 		Page: a.frame(v, ""), Current: current, Model: a.model, Examples: a.cfg.Examples, Limit: maxMessage, KeptDays: a.cfg.KeepDays,
 	}
+	_, page.InMemory = a.cfg.History.(*history.Memory)
 	for _, server := range a.cfg.Servers {
 		page.Servers = append(page.Servers, server.Name+" ("+server.URL.Host+")")
 	}

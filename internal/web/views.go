@@ -46,7 +46,8 @@ type ChatPage struct {
 	Servers       []string // names and hosts of the MCP servers
 	Examples      []string // up to three questions to begin with
 	Limit         int      // characters that a message may have
-	KeptDays      int      // how long conversations are kept; 0: until this server ends
+	KeptDays      int      // how long conversations are kept; 0: until they are deleted
+	InMemory      bool     // they end with this server in any case
 }
 
 // Item is a conversation in the list.

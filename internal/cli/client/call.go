@@ -28,8 +28,12 @@ func callCommand(sh *shell.Shell) *cobra.Command {
 		Long: "Calls a tool. Words key=value are typed by the tool's schema; a key that takes a list may be repeated. --args-json takes\n" +
 			"an object, or - for standard input. The exit code is 1 when the tool says that it failed.",
 		Example: "  onbehalf call get_documents query=budget top=3\n  echo '{\"query\":\"budget\"}' | onbehalf call get_documents --args-json - --json",
-		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return shell.Usage(shell.Hint(errors.New("want the name of a tool"), "onbehalf tools lists them"))
+			}
+			return o.run(cmd.Context(), args[0], args[1:])
+		},
 	}
 	o.signInFlags(cmd)
 	flags := cmd.Flags()

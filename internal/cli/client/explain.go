@@ -36,7 +36,11 @@ func (s *signer) explain(ctx context.Context, err error) error {
 	case errors.As(err, &refused):
 		return explainRefusal(refused)
 	case errors.As(err, &needed):
-		return shell.Hint(explainNeeded(needed), "%s", s.loginHint)
+		hint := s.loginHint
+		if account := needed.Request.Account; account != "" {
+			hint += " --account " + account
+		}
+		return shell.Hint(explainNeeded(needed), "%s", hint)
 	case isRefusal:
 		advice := refusal.Advice()
 		return shell.Hint(fmt.Errorf("%s (%w)", advice.Cause, refusal), "%s", adviceText(advice))
@@ -50,6 +54,9 @@ func (s *signer) explain(ctx context.Context, err error) error {
 func explainNeeded(needed *signin.Needed) error {
 	if refusal, ok := errors.AsType[*entra.Error](needed.Cause); ok {
 		return fmt.Errorf("you must sign in again: %s (%w)", refusal.Advice().Cause, refusal)
+	}
+	if account := needed.Request.Account; account != "" {
+		return fmt.Errorf("%s is not signed in for this server", account)
 	}
 	return errors.New("you are not signed in for this server")
 }
@@ -111,6 +118,8 @@ func (s *signer) explainServer(ctx context.Context, err error) error {
 		return shell.Hint(fmt.Errorf("%s refuses the token: %s", s.server, describe(code, description)), "\"onbehalf token\" shows what the token says; \"onbehalf login\" gets a new one")
 	case strings.Contains(err.Error(), "proxyconnect"):
 		return shell.Hint(fmt.Errorf("the proxy does not let us through to %s", s.server), "HTTPS_PROXY and NO_PROXY say which servers are asked through a proxy")
+	case strings.Contains(err.Error(), "no such host"):
+		return shell.Hint(fmt.Errorf("no host is known by the name of %s, or there is no network", s.server.Hostname()), "check the name; --server names another server")
 	case strings.Contains(err.Error(), "connection refused"):
 		return shell.Hint(fmt.Errorf("nothing answers at %s", s.server), "start the server, or name another with --server")
 	}

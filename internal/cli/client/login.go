@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -140,7 +141,7 @@ func accountsCommand(sh *shell.Shell) *cobra.Command {
 		Use:     "accounts",
 		Short:   "List who is signed in for which server, and which servers are trusted",
 		Example: "  onbehalf accounts\n  onbehalf accounts revoke https://mcp.contoso.com/mcp",
-		Args:    cobra.NoArgs,
+		Args:    shell.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opened, err := o.openCache()
 			if err != nil {
@@ -160,9 +161,14 @@ func accountsCommand(sh *shell.Shell) *cobra.Command {
 	o.cacheFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.AddCommand(&cobra.Command{
-		Use:               "revoke SERVER",
-		Short:             "Trust a server no longer: it is asked about anew",
-		Args:              cobra.ExactArgs(1),
+		Use:   "revoke SERVER",
+		Short: "Trust a server no longer: it is asked about anew",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return shell.Usage(shell.Hint(errors.New("want the URL of one server"), "onbehalf accounts lists those that are trusted"))
+			}
+			return nil
+		},
 		ValidArgsFunction: o.completeServers,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.server = args[0]

@@ -28,7 +28,7 @@ func (a *app) setupIndexCommand() *cobra.Command {
 		Long: `Make the index with document permissions, by the preview API version that has them (` + searchclient.DefaultAPIVersion + `). What is there
 is compared first. Permissions are never taken away from an index, and what the service cannot change is said, not tried.`,
 		Example: "  onbehalf setup index plan --env .env\n  onbehalf setup index apply --schema index.json --env .env\n  onbehalf setup index destroy old-index --env .env --index old-index",
-		Args:    cobra.NoArgs,
+		Args:    shell.KnownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.indexPlanCommand("plan"), a.indexPlanCommand("apply"), a.indexDestroyCommand())

@@ -42,7 +42,7 @@ func checkHealth(ctx context.Context, sh *shell.Shell, addr string) error {
 	}
 	resp, err := (&http.Client{}).Do(req)
 	if err != nil {
-		return fmt.Errorf("no answer: %w", err)
+		return shell.Hint(fmt.Errorf("no answer: %w", err), "start the server, or name where it answers with --admin-addr")
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

@@ -51,6 +51,8 @@ func (s *Shell) Root(use, short, example string) *cobra.Command {
 		Use: use, Short: short, Example: example,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { s.started = true },
+		Args:             KnownCommand,
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -154,6 +156,25 @@ func Nearest(word string, words []string) string {
 		}
 	}
 	return best
+}
+
+// KnownCommand is the Args of a command that does nothing itself: a word that names none of its commands is answered with
+// the nearest of them.
+func KnownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	err := fmt.Errorf("there is no command %q", args[0])
+	if near := Nearest(args[0], names); near != "" {
+		err = Hint(err, "did you mean %s %s?", cmd.CommandPath(), near)
+	}
+	return Usage(err)
 }
 
 // nearestFlag adds the nearest flag to the complaint about an unknown one.
