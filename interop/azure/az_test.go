@@ -4,87 +4,78 @@ package azure
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
 
-// azPatience bounds what the Azure CLI takes: each call starts Python.
-const azPatience = 5 * time.Minute
+// byAzureCLI runs within a network and a mount namespace of its own, where Microsoft's names lead to the local Entra and
+// nothing leads anywhere else: the Azure CLI signs in to the public cloud as it knows it.
+const byAzureCLI = `set -eu
+ip link set lo up
+mount --bind "$PWD/hosts" /etc/hosts
+./onbehalf local --scenario empty --entra-addr 127.0.0.1:443 --search-addr 127.0.0.1:0 --write-env local.env \
+  --dangerously-pose-as login.microsoftonline.com --dangerously-pose-as graph.microsoft.com >local.log 2>&1 &
+trap 'kill $! 2>/dev/null || true' EXIT
+for _ in $(seq 100); do grep -q '^ready' local.log && break; sleep 0.2; done
+tenant=$(sed -n 's/^TENANT_ID=//p' local.env)
+export AZURE_CONFIG_DIR=$PWD/azure REQUESTS_CA_BUNDLE=$PWD/local.env.bundle.pem SSL_CERT_FILE=$PWD/local.env.bundle.pem AZURE_CORE_COLLECT_TELEMETRY=false
 
-// The script for the Azure CLI, run by the Azure CLI itself, which is signed in to the local Entra as to a cloud of its own.
-func TestScriptByAzureCLI(t *testing.T) {
-	if _, err := exec.LookPath("az"); err != nil || os.Getenv(rehearsalVar) != "1" {
-		t.Skipf("runs with az on PATH and %s=1", rehearsalVar)
+az login --use-device-code --tenant "$tenant" --skip-subscription-discovery --scope https://graph.microsoft.com/.default >login.log 2>&1 &
+login=$!
+code=
+for _ in $(seq 200); do
+  code=$(grep -oE '\b[A-Z0-9]{9}\b' login.log || true)
+  test -n "$code" && break
+  sleep 0.2
+done
+test -n "$code" || { cat login.log; exit 1; }
+curl --silent --show-error --fail --cacert local.env.ca.pem --header 'Content-Type: application/json' --data '{"user":"adele"}' "https://localhost/_local/devicecodes/$code/approve"
+wait $login || { cat login.log; exit 1; }
+
+export MCP_URL=https://mcp.contoso.example/mcp WEB_URL=https://chat.contoso.example
+./onbehalf setup entra apply --yes --read-groups
+./onbehalf setup entra plan --check --read-groups
+./onbehalf setup entra plan --emit-script az --name second --state second.json --write-env second.env --mcp-url https://second.contoso.example/mcp >second.sh
+bash second.sh
+./onbehalf setup entra plan --check --name second --state second.json --env second.env --mcp-url https://second.contoso.example/mcp
+./onbehalf setup entra destroy --yes
+./onbehalf setup entra destroy --yes --name second --state second.json --env second.env
+test ! -e onbehalf-setup.json -a ! -e second.json
+`
+
+// The Azure CLI itself: its sign-in is the administrator's, and it runs the script that is made for it.
+func TestByAzureCLI(t *testing.T) {
+	for _, tool := range []string{"az", "unshare", "ip", "curl", "bash"} {
+		if _, err := exec.LookPath(tool); err != nil || os.Getenv(rehearsalVar) != "1" {
+			t.Skipf("runs with %s=1, and %s on PATH", rehearsalVar, tool)
+		}
 	}
-	s := open(t)
-	s.signInToAz()
-	script, err := s.command(t.Context(), "setup", "entra", "plan", "--offline", "--emit-script", "az", "--read-groups", "--name", deployment, "--env", ".env").Output()
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "onbehalf"), "github.com/onbehalf/onbehalf/cmd/onbehalf").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "hosts"), []byte("127.0.0.1 localhost login.microsoftonline.com graph.microsoft.com\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}
+	if os.Geteuid() != 0 {
+		args = append(args, "--user", "--map-root-user")
+	}
+	const patience = 5 * time.Minute // each az starts Python
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "unshare", append(args, "bash", "-c", byAzureCLI)...)
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.write("setup.sh", string(script))
-	s.az("bash", "setup.sh")
-	s.run(append([]string{"setup", "entra", "plan", "--check", "--read-groups", "--name", deployment}, s.admin()...)...)
-}
-
-// az runs a command with the Azure CLI's own configuration, and returns what it prints.
-func (s *stage) az(name string, args ...string) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), azPatience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env = s.dir, s.azEnv()
-	out, err := cmd.CombinedOutput()
-	s.Logf("%s %s\n%s", name, strings.Join(args, " "), out)
-	if err != nil {
-		s.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+	if strings.Count(string(out), "nothing to do\n") < 2 {
+		t.Error("a plan afterwards is not empty")
 	}
-}
-
-func (s *stage) azEnv() []string {
-	return append(os.Environ(), "AZURE_CONFIG_DIR="+filepath.Join(s.dir, "azure"), "REQUESTS_CA_BUNDLE="+filepath.Join(s.dir, "local.env.bundle.pem"),
-		"AZURE_CORE_COLLECT_TELEMETRY=false", "AZURE_CORE_INSTANCE_DISCOVERY=false")
-}
-
-// signInToAz makes the local Entra a cloud of the Azure CLI's and signs the administrator in there.
-func (s *stage) signInToAz() {
-	s.Helper()
-	settings, err := os.ReadFile(filepath.Join(s.dir, "local.env"))
-	if err != nil {
-		s.Fatal(err)
-	}
-	authority := regexp.MustCompile(`(?m)^AZURE_AUTHORITY_HOST=(.*)/$`).FindSubmatch(settings)
-	tenant := regexp.MustCompile(`(?m)^TENANT_ID=(.*)$`).FindSubmatch(settings)
-	if authority == nil || tenant == nil {
-		s.Fatal("local.env names no authority and tenant")
-	}
-	if err = os.MkdirAll(filepath.Join(s.dir, "azure"), 0o700); err != nil {
-		s.Fatal(err)
-	}
-	const graph = "https://graph.microsoft.com"
-	s.write("azure/clouds.config", "[Local]\nendpoint_active_directory = "+string(authority[1])+"\nendpoint_active_directory_resource_id = "+graph+
-		"\nendpoint_active_directory_graph_resource_id = "+graph+"\nendpoint_microsoft_graph_resource_id = "+graph+"/\nendpoint_resource_manager = "+string(authority[1])+"/\nendpoint_management = "+graph+"\n")
-	s.az("az", "cloud", "set", "--name", "Local")
-	ctx, cancel := context.WithTimeout(s.Context(), azPatience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "az", "login", "--use-device-code", "--tenant", string(tenant[1]), "--skip-subscription-discovery")
-	reader, writer := io.Pipe()
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.dir, s.azEnv(), writer, writer
-	approved := false
-	go watch(reader, regexp.MustCompile(`\b[A-Z0-9]{9}\b`), func(code string) {
-		if !approved {
-			approved = true
-			_, _ = s.control("devicecodes/"+code+"/approve", `{"user":"adele"}`)
-		}
-	})
-	if err = cmd.Run(); err != nil {
-		s.Fatalf("az login: %v", err)
-	}
-	_ = writer.Close()
 }
