@@ -285,6 +285,25 @@ func TestFolderAgainstIndex(t *testing.T) {
 	}
 }
 
+// One who cannot be verified keeps nobody else from it.
+func TestOneOfSeveralCannotBeVerified(t *testing.T) {
+	w := newWorld(t, &searchtest.Options{})
+	w.fill()
+	w.signIn("alice")
+	w.signIn("bob")
+	w.search.QueueError(searchtest.Fault{Endpoint: "docs.search", Count: 1, Status: 0}) // counting
+	w.search.QueueError(searchtest.Fault{Endpoint: "docs.search", Count: 1, Status: 403})
+	code, out, errs := w.run("verify-acl", "--as", "alice,bob", "--plaintext-cache")
+	for _, says := range []string{"x alice@contoso.example: could not be verified", "= bob@contoso.example: 3 documents", "verify-acl: alice@contoso.example:"} {
+		if !strings.Contains(out+errs, says) {
+			t.Errorf("it does not say %q:\n%s%s", says, out, errs)
+		}
+	}
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // The sample goes in also where Graph may not be asked; what follows is said.
 func TestSampleWithoutGroups(t *testing.T) {
 	w := newWorld(t, &searchtest.Options{})

@@ -102,14 +102,19 @@ func (v *verifyACL) run(ctx context.Context) error {
 	case v.documents == "" || !errors.Is(err, search.ErrForbidden): // else nothing needs to be read past permissions
 		return v.o.explain(err)
 	}
+	var failures []error
 	for i := range v.subjects {
 		one, err := v.look(ctx, &v.subjects[i])
-		if err != nil {
-			return fmt.Errorf("%s: %w", v.subjects[i].name, v.explain(err))
+		if err = v.explain(err); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			one.Error = err.Error()
+			failures = append(failures, fmt.Errorf("%s: %w", one.Name, err)) // the others are looked at all the same
 		}
 		result.People = append(result.People, *one)
 	}
-	return v.report(&result)
+	return v.report(&result, errors.Join(failures...))
 }
 
 // open gets everything ready that does not depend on the people.
@@ -278,7 +283,7 @@ func (v *verifyACL) look(ctx context.Context, s *subject) (*personVerdict, error
 		out.Predicted = []string{}
 		for key, err := range allowed {
 			if err != nil {
-				return nil, err
+				return out, err
 			}
 			if out.Allowed++; len(out.Predicted) < maxPredicted {
 				out.Predicted = append(out.Predicted, key)
@@ -290,13 +295,13 @@ func (v *verifyACL) look(ctx context.Context, s *subject) (*personVerdict, error
 	if !s.anybody {
 		token, err := v.delegated.exchanger.Exchange(ctx, s.caller, v.delegated.config.Server.Cloud.SearchScope(), "")
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		user = search.ByToken{Token: token}
 	}
 	comparison, err := acl.Compare(allowed, acl.Visible(ctx, v.server, v.fields, user))
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	out.Allowed, out.Returned = comparison.Allowed, comparison.Returned
 	out.Leaks, out.Missing, out.Differences = comparison.Leaks, comparison.Missing, comparison.Differences
@@ -334,9 +339,10 @@ type personVerdict struct {
 	Missing     int              `json:"missing"` // allowed, and not returned
 	Differences []acl.Difference `json:"differences"`
 	Predicted   []string         `json:"predicted,omitempty"`
+	Error       string           `json:"error,omitempty"` // why it could not be verified
 }
 
-func (v *verifyACL) report(result *verdict) error {
+func (v *verifyACL) report(result *verdict, failure error) error {
 	predicted, differ := 0, 0
 	for i := range result.People {
 		p := &result.People[i]
@@ -347,7 +353,7 @@ func (v *verifyACL) report(result *verdict) error {
 			differ++
 		}
 	}
-	result.Same = differ == 0
+	result.Same = differ == 0 && failure == nil
 	if v.asJSON {
 		if err := shell.WriteJSON(v.Out, result); err != nil {
 			return err
@@ -355,9 +361,12 @@ func (v *verifyACL) report(result *verdict) error {
 	} else {
 		v.show(result)
 	}
+	if differ > 0 {
+		failure = errors.Join(fmt.Errorf("for %d of %d the service returns other documents than the permissions allow", differ, len(result.People)), failure)
+	}
 	switch {
-	case differ > 0:
-		return fmt.Errorf("for %d of %d the service returns other documents than the permissions allow", differ, len(result.People))
+	case failure != nil:
+		return failure
 	case predicted > 0:
 		return shell.Exit(exitPredicted, shell.Hint(fmt.Errorf("for %d of %d it was only predicted: nobody can be impersonated", predicted, len(result.People)),
 			"they sign in on this machine with: %s", v.o.people.LoginHint()))
@@ -380,6 +389,8 @@ func (v *verifyACL) show(result *verdict) {
 	for i := range result.People {
 		p := &result.People[i]
 		switch {
+		case p.Error != "":
+			line("x %s: could not be verified", p.Name)
 		case !p.Verified:
 			line("? %s: predicted, has not signed in on this machine: %d documents, %d groups", p.Name, p.Allowed, p.Groups)
 			for n, key := range p.Predicted {
