@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
@@ -16,6 +17,7 @@ import (
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/util"
+	"golang.org/x/net/idna"
 )
 
 // markdown makes a model's text into HTML that may stand in a page. The text is foreign: a model repeats what documents
@@ -27,8 +29,13 @@ type markdown struct {
 	policy  *bluemonday.Policy
 }
 
-// maxMarkdown is how much of a text is rendered; what follows is shown as it is.
-const maxMarkdown = 256 << 10
+// Bounds of what is rendered; what is beyond them is shown as it is.
+const (
+	maxMarkdown = 64 << 10 // bytes of a text
+	maxMarks    = 1000     // of emphasis, links and code in a paragraph
+	maxCells    = 20_000   // of tables: a row may leave out all of its own
+	maxNesting  = 32       // of quotes and lists that begin in one line
+)
 
 func newMarkdown() *markdown {
 	policy := bluemonday.NewPolicy()
@@ -57,10 +64,7 @@ func newMarkdown() *markdown {
 
 // html renders a text.
 func (m *markdown) html(text string) template.HTML {
-	rest := ""
-	if len(text) > maxMarkdown {
-		text, rest = text[:maxMarkdown], text[maxMarkdown:]
-	}
+	text, rest := tame(strings.Map(inPlace, text))
 	var out bytes.Buffer
 	if err := m.convert.Convert([]byte(text), &out); err != nil {
 		return template.HTML("<p>" + template.HTMLEscapeString(text+rest) + "</p>") //nolint:gosec // escaped
@@ -69,6 +73,42 @@ func (m *markdown) html(text string) template.HTML {
 		out.WriteString("<pre>" + template.HTMLEscapeString(rest) + "</pre>")
 	}
 	return template.HTML(m.policy.SanitizeReader(&out).String()) //nolint:gosec // sanitised
+}
+
+// inPlace takes out what turns the direction of what stands beside it: the host that is shown after a link could read as
+// another one.
+//
+// https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
+func inPlace(r rune) rune {
+	if r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		return -1
+	}
+	return r
+}
+
+// tame splits a text where it had better not be rendered: the parser's time grows with the square of the marks in a
+// paragraph, and with how deep it is nested. Nobody writes so, but a document may have a model do it.
+func tame(text string) (rendered, rest string) {
+	marks, columns, cells, at := 0, 0, 0, 0
+	for line := range strings.Lines(text) {
+		content := strings.TrimLeft(line, " \t>-+*.)0123456789") // after what opens quotes and lists
+		opening := len(strings.TrimSpace(line[:len(line)-len(content)]))
+		if strings.TrimSpace(line) == "" {
+			marks, columns = 0, 0
+		}
+		for i := range len(content) {
+			if strings.IndexByte("*_~`[]<>!&", content[i]) >= 0 {
+				marks++
+			}
+		}
+		columns = max(columns, strings.Count(content, "|"))
+		cells += columns
+		if at+len(line) > maxMarkdown || marks > maxMarks || cells > maxCells || opening > 2*maxNesting {
+			break
+		}
+		at += len(line)
+	}
+	return text[:at], text[at:]
 }
 
 // foreign renders what leads elsewhere, and headings below those of the page.
@@ -176,6 +216,16 @@ func webAddress(destination []byte) *url.URL {
 	u, err := url.Parse(string(destination))
 	if err != nil || len(destination) > longest || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return nil
+	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r >= utf8.RuneSelf }) { // letters of other scripts look like those of a name that people know
+		host, err := idna.Lookup.ToASCII(u.Hostname())
+		if err != nil {
+			return nil
+		}
+		if port := u.Port(); port != "" {
+			host += ":" + port
+		}
+		u.Host = host
 	}
 	return u
 }

@@ -23,10 +23,38 @@ func TestMarkdown(t *testing.T) {
 		{"raw HTML", "a <b onclick=x>b</b> <script>alert(1)</script>", "<p>a b alert(1)</p>\n"},
 		{"a block of HTML", "<div><img src=x onerror=alert(1)></div>\n\nrest", "<p>rest</p>\n"},
 		{"text that is no HTML", "1 < 2 & 3 > 2", "<p>1 &lt; 2 &amp; 3 &gt; 2</p>\n"},
+		{"a host in letters that look like others", "[bаnk.example](https://bаnk.example/)", `<p><a href="https://xn--bnk-6cd.example/" rel="nofollow noreferrer noopener" target="_blank">bаnk.example</a> <span class="host">(xn--bnk-6cd.example)</span></p>` + "\n"},
+		{"a name that turns the host after it", "[x\u202e](https://moc.knab.example/)\u2066\u202d", `<p><a href="https://moc.knab.example/" rel="nofollow noreferrer noopener" target="_blank">x</a> <span class="host">(moc.knab.example)</span></p>` + "\n"},
 		{"a user in an address", "[x](https://bank.example@evil.example/)", "<p>x</p>\n"},
 	} {
 		if got := string(m.html(test.text)); got != test.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", test.desc, got, test.want)
+		}
+	}
+}
+
+// What would keep the parser busy for a minute is shown as it is; what people write is not among it.
+func TestMarkdownIsBounded(t *testing.T) {
+	m := newMarkdown()
+	again := func(text string) string { return strings.Repeat(text, 250<<10/len(text)) }
+	for _, text := range []string{
+		again("[a](b"), again("***a"), again("> "), again("- "), again("1. "), again("~~a"), again("![["), again("`a``b"), again("<a href="),
+		again("|a") + "\n" + again("|-"), again("a"),
+	} {
+		got := string(m.html("Words.\n\n" + text))
+		if !strings.HasPrefix(got, "<p>Words.</p>\n<pre>") || len(got) > 6*len(text) {
+			t.Errorf("%.20q: %d bytes, %.40q", text, len(got), got)
+		}
+	}
+	rows := strings.Repeat("|a", 3000) + "\n" + strings.Repeat("|-", 3000) + "\n" + strings.Repeat("|\n", 9000) // 27 million cells
+	if got := string(m.html(rows)); !strings.Contains(got, "<pre>|\n") || len(got) > 1<<20 {
+		t.Errorf("a table: %d bytes", len(got))
+	}
+	table := "| a | b | c |\n|---|---|---|\n" + strings.Repeat("| *one* | `two` | [three](https://docs.example/3) |\n", 120)
+	long := strings.Repeat("Some **words** with [a link](https://docs.example/1), `code` and *more*.\n\n", 300)
+	for _, text := range []string{table, long, "```\n" + strings.Repeat("a[i] = b[i] * c\n", 150) + "```\n", "- a\n  - b\n    1. c\n\n> > quoted\n"} {
+		if got := string(m.html(text)); strings.Contains(got, "<pre>**") || strings.Contains(got, "<pre>|") || strings.Count(got, "<pre>") > 1 {
+			t.Errorf("%.20q is not rendered whole", text)
 		}
 	}
 }

@@ -217,7 +217,8 @@ func refusedResult(result *mcp.CallToolResult) *agent.Refusal {
 	return nil
 }
 
-// linkOf returns the first address that a result wants opened.
+// linkOf returns the first address that a result wants opened. An address is of ASCII (RFC 3986): what is not could turn
+// the writing or show another host than it leads to.
 func linkOf(result *mcp.CallToolResult) string {
 	names := make([]string, 0, len(result.InputRequests))
 	for name := range result.InputRequests {
@@ -226,13 +227,15 @@ func linkOf(result *mcp.CallToolResult) string {
 	slices.Sort(names)
 	for _, name := range names {
 		if asked, ok := result.InputRequests[name].(*mcp.ElicitParams); ok && asked.Mode == "url" {
-			if u, err := url.Parse(asked.URL); err == nil && len(asked.URL) <= 2048 && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
+			if u, err := url.Parse(asked.URL); err == nil && len(asked.URL) <= 2048 && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsFunc(asked.URL, notPrintable) {
 				return asked.URL
 			}
 		}
 	}
 	return ""
 }
+
+func notPrintable(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 func textOf(result *mcp.CallToolResult) string {
 	const most = 16 << 10
