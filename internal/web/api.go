@@ -34,7 +34,7 @@ func (a *App) api(handle func(http.ResponseWriter, *visit) error) http.HandlerFu
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{Request: r, session: a.sessions.of(r)}
 		if v.session == nil {
-			writeProblem(w, http.StatusUnauthorized, "signed_out", "you are not signed in", "sign in again")
+			writeJSON(w, errNoSession.status, errNoSession.problem())
 			return
 		}
 		if wait := a.calls.Take(v.owner().String()); wait > 0 {

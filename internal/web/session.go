@@ -64,6 +64,17 @@ func (s *session) wasReplaced() bool {
 	return s.replaced
 }
 
+// ended reports whether its person has signed out, or the session's time was over: a session that another one of the same
+// browser replaced goes on in that.
+func (s *session) ended() bool {
+	select {
+	case <-s.over:
+		return !s.wasReplaced()
+	default:
+		return false
+	}
+}
+
 // say leaves a notice for the next page.
 func (s *session) say(n *Notice) {
 	s.mu.Lock()

@@ -59,6 +59,7 @@ func (m move) apply(c *agent.Conversation) error {
 var (
 	errBusy       = &apiError{http.StatusConflict, "busy", "this conversation is being answered", "stop it first, or wait"}
 	errNotWaiting = &apiError{http.StatusConflict, "not_waiting", "this call does not wait for an answer", "it may have been answered in another window"}
+	errNoSession  = &apiError{http.StatusUnauthorized, "signed_out", "you are not signed in", "sign in again"}
 	errNoAnswer   = &apiError{http.StatusConflict, "nothing_to_retry", "there is no answer to ask for again", ""}
 )
 
@@ -267,8 +268,12 @@ func (t *talk) goOn(s *session) {
 // maxKept is up to which size a conversation may begin another turn: what is kept has room for one turn more.
 const maxKept = history.MaxBody / 2
 
-// start runs the conversation. It is called with the mutex held.
+// start runs the conversation. It is called with the mutex held, as stop is: a turn that begins before its session ends is
+// found there.
 func (t *talk) start(s *session) error {
+	if s.ended() {
+		return errNoSession
+	}
 	a := t.desk.app
 	body, err := pack(t.conv, t.thin, a.cfg.IDsOnly)
 	if err != nil {
@@ -332,7 +337,7 @@ func (t *talk) applyLater() bool {
 	t.later = nil
 	var last *session
 	for _, m := range moves {
-		if m.apply(t.conv) == nil {
+		if !m.session.ended() && m.apply(t.conv) == nil {
 			last = m.session
 		}
 	}

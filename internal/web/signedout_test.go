@@ -1,0 +1,107 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/onbehalf/onbehalf/chain"
+	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/history"
+	"github.com/onbehalf/onbehalf/signin"
+)
+
+// slow is a loop that ends when it is told to.
+type slow struct{ begun, end chan struct{} }
+
+func (l slow) Run(_ context.Context, _ agent.Person, c *agent.Conversation, _ func(agent.Event)) error {
+	l.begun <- struct{}{}
+	<-l.end
+	for i := range c.Messages[0].Calls {
+		if call := &c.Messages[0].Calls[i]; call.State == agent.Approved {
+			call.State = agent.Succeeded
+		}
+	}
+	return nil
+}
+
+func (slow) Repeat(context.Context, agent.Person, agent.Call) (agent.Call, error) {
+	return agent.Call{}, errors.New("not in this test")
+}
+func (slow) Forget(string) {}
+func (slow) Close()        {}
+
+// waiting makes an agent, and a conversation of alice in which two calls wait.
+func waiting(t *testing.T) (*App, slow, *talk, func() *session) {
+	t.Helper()
+	tenant, err1 := identity.ParseTenantID("c0de7e4a-0000-4000-8000-000000000001")
+	object, err2 := identity.ParseObjectID("a11ce000-0000-4000-8000-00000000000a")
+	scope, err3 := entra.NewScope("api://x", "execute")
+	loop := slow{make(chan struct{}, 9), make(chan struct{})}
+	a, err4 := New(Config{
+		URL: &url.URL{Scheme: "http", Host: "localhost:8080"}, SignIn: new(signin.Hosted), Scope: scope, Authority: "https://login.example/",
+		Servers: []Server{{Name: "docs", URL: &url.URL{Scheme: "http", Host: "localhost:8000", Path: "/mcp"}}}, Agent: loop,
+	})
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	alice := signin.Person{Tenant: tenant, Object: object}
+	asking := func(id string) agent.Call {
+		return agent.Call{ID: id, Server: "docs", Tool: "get", State: agent.Asking}
+	}
+	body, err := pack(&agent.Conversation{Messages: []agent.Message{
+		{ID: "m", Role: agent.Assistant, State: agent.Waiting, Calls: []agent.Call{asking("one"), asking("two")}},
+	}}, nil, false)
+	owner := history.Person{Tenant: tenant, Object: object}
+	if err == nil {
+		err = a.cfg.History.Save(owner, history.Item{ID: "0123456789", Title: "t"}, body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	conversation, err := a.desk.open(owner, "0123456789")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, loop, conversation, func() *session {
+		return a.sessions.open(httptest.NewRecorder(), &signin.Session{Person: alice}, chain.Hop{}, nil)
+	}
+}
+
+// A request that was under way when its person signed out begins nothing.
+func TestNothingBeginsAfterTheSignOut(t *testing.T) {
+	a, loop, conversation, signIn := waiting(t)
+	s := signIn()
+	a.leave(s)
+	if err := conversation.decide(move{s, "one", agent.Allow}); err == nil {
+		t.Error("a call runs as who has signed out")
+	}
+	if _, err := conversation.ask(s, "More?"); err == nil || len(loop.begun) != 0 {
+		t.Errorf("a question is answered to who has signed out: %v", err)
+	}
+}
+
+// What was allowed in one browser while a turn of another ran is not done when that one has signed out meanwhile.
+func TestWhatWaitedIsNotDoneAfterTheSignOut(t *testing.T) {
+	a, loop, conversation, signIn := waiting(t)
+	here, there := signIn(), signIn()
+	if err := conversation.decide(move{here, "one", agent.Allow}); err != nil {
+		t.Fatal(err)
+	}
+	<-loop.begun
+	if err := conversation.decide(move{there, "two", agent.Allow}); err != nil {
+		t.Fatal(err)
+	}
+	a.leave(there)
+	close(loop.end)
+	a.desk.work.Wait()
+	conversation.mu.Lock()
+	defer conversation.mu.Unlock()
+	if got := conversation.conv.Messages[0].Calls; got[0].State != agent.Succeeded || got[1].State != agent.Asking || len(loop.begun) != 0 {
+		t.Errorf("got %s and %s", got[0].State, got[1].State)
+	}
+}
