@@ -26,15 +26,15 @@ func Apply(ctx context.Context, do Doer, p *Plan, s *State) error {
 	}
 	known := graphcalls.Known{IDs: maps.Clone(s.IDs), Secrets: map[string]identity.Secret{}}
 	uri := p.uri
-	s.Applied = ""
-	if err := do.Save(s); err != nil {
-		return err
-	}
 	get := func(name string) string {
 		if name == idURI {
 			return uri
 		}
 		return known.Get(name)
+	}
+	s.Applied = ""
+	if err := errors.Join(do.Save(s), do.settings(p.Settings, get)); err != nil {
+		return err // before anything is made that could not be kept
 	}
 	for _, call := range p.Steps {
 		do.Say("%s", graphcalls.Show(call.Do))

@@ -236,6 +236,17 @@ func TestApplyResumes(t *testing.T) {
 	}
 }
 
+// Where a secret could not be kept, none is made.
+func TestNowhereToKeep(t *testing.T) {
+	w := newWorld(t)
+	plan, state := w.plan()
+	do := w.doer()
+	do.Set = func([]registrations.Setting) error { return errInterrupted }
+	if err := registrations.Apply(t.Context(), do, plan, state); !errors.Is(err, errInterrupted) || w.count() != 0 {
+		t.Errorf("got %v and %d applications", err, w.count())
+	}
+}
+
 // Graph does not show at once what was just made.
 func TestApplySlowReplication(t *testing.T) {
 	w := newWorld(t)
