@@ -135,7 +135,7 @@ func TestResolve(t *testing.T) {
 // Whatever a text holds, bash gives it back as it was, in quotes of either kind and within a call's body.
 func FuzzQuotes(f *testing.F) {
 	if _, err := exec.LookPath("bash"); err != nil {
-		f.Skip("bash is not here")
+		f.Fatal("bash is not here")
 	}
 	for _, seed := range []string{"", "plain", `'"$(id)` + "`id`", "\\", `\\\"`, "a\nJSON\nb", "${HOME}", "$'x'", "é\u2028", "!!", "*", "~", "\x01\x7f", `\u0000api_object\u0000`, "%s%n"} {
 		f.Add(seed)

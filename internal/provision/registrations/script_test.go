@@ -30,7 +30,7 @@ func (w *world) run(script string) (string, error) {
 	w.Helper()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			w.Skip(tool + " is not here")
+			w.Fatal(tool + " is not here")
 		}
 	}
 	dir := filepath.Dir(w.path)

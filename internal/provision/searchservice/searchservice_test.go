@@ -273,12 +273,10 @@ func TestScript(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, script)
 		}
 	}
-	if _, err := exec.LookPath("bash"); err == nil {
-		check := exec.CommandContext(t.Context(), "bash", "-n")
-		check.Stdin = strings.NewReader(script)
-		if out, err := check.CombinedOutput(); err != nil {
-			t.Errorf("not bash: %s", out)
-		}
+	check := exec.CommandContext(t.Context(), "bash", "-n")
+	check.Stdin = strings.NewReader(script)
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("not bash: %v %s", err, out)
 	}
 	for _, bad := range []string{"", "a'b", "a b", "a/b", "a$(id)", strings.Repeat("x", 91)} {
 		if _, err := searchservice.ResourceID(subscription, bad, "mysearchservice"); err == nil {
