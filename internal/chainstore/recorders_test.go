@@ -30,7 +30,7 @@ func aCall() *chain.Call {
 	at := time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC)
 	chain.Add(ctx, chain.Hop{Station: chain.Verify, Decision: chain.Allowed, Tenant: tenant, Subject: alice, Checks: []string{"signature"}, Start: at, Took: time.Millisecond})
 	chain.Add(ctx, chain.Hop{Station: chain.Exchange, Decision: chain.Refused, Reason: "AADSTS50076", Status: 400, CorrelationID: "corr-1", Start: at.Add(time.Millisecond), Took: 20 * time.Millisecond})
-	chain.Add(ctx, chain.Hop{Station: chain.Tool, Decision: chain.Refused, Reason: "AADSTS50076", Name: "get_documents", Start: at.Add(time.Millisecond), Took: 21 * time.Millisecond})
+	chain.Add(ctx, chain.Hop{Station: chain.Tool, Decision: chain.Refused, Name: "get_documents", Start: at.Add(time.Millisecond), Took: 21 * time.Millisecond})
 	return call
 }
 

@@ -4,6 +4,7 @@
 package chainstore
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"slices"
@@ -47,7 +48,7 @@ func summarize(recorded *chain.Call) Record {
 			call.Tool, ofTool = hop.Name, hop.Decision
 		}
 		if hop.Decision == chain.Refused || hop.Decision == chain.Failed {
-			call.Decision, call.Reason = hop.Decision, hop.Reason
+			call.Decision, call.Reason = hop.Decision, cmp.Or(hop.Reason, call.Reason) // the tool's hop has none of its own
 		}
 		if hop.Station != chain.Verify || hop.Decision != chain.Allowed && hop.Decision != chain.Cached {
 			continue

@@ -1,6 +1,7 @@
 package localhost
 
 import (
+	"io"
 	"mime"
 	"net"
 	"net/http"
@@ -26,6 +27,9 @@ func Guard(next http.Handler) http.Handler {
 			http.Error(w, "the control API wants Content-Type: application/json", http.StatusUnsupportedMediaType)
 		default:
 			next.ServeHTTP(w, r)
+			// A handler that needs no body leaves it unread: over HTTP/2 the stream is then reset after the answer, and
+			// curl reports an error instead of it.
+			_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, controlBody))
 		}
 	})
 }

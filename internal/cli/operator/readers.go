@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,9 +76,7 @@ func (p *push) lookGroupsUp(ctx context.Context) (warn func()) {
 	}()
 	return func() {
 		<-done
-		for _, id := range missing {
-			p.warn("there is no group " + id)
-		}
+		p.warnOfMissing(missing)
 		switch {
 		case ctx.Err() != nil:
 		case unasked != nil:
@@ -85,6 +84,22 @@ func (p *push) lookGroupsUp(ctx context.Context) (warn func()) {
 			p.o.logger.DebugContext(ctx, "the groups were not checked", slog.String("refused", names.Refused()))
 		case len(p.survey.Groups) > maxGroupsChecked:
 			p.warn(fmt.Sprintf("only the first %d of %d groups were looked up", maxGroupsChecked, len(p.survey.Groups)))
+		}
+	}
+}
+
+// maxShownGroups is how many missing groups are named at the terminal; --json has all.
+const maxShownGroups = 10
+
+func (p *push) warnOfMissing(groups []string) {
+	slices.Sort(groups)
+	for _, id := range groups[:min(len(groups), maxShownGroups)] {
+		p.warn("there is no group " + id)
+	}
+	if more := len(groups) - maxShownGroups; more > 0 {
+		fmt.Fprintf(p.Err, "warning: %d more groups are not there; --json names them\n", more)
+		for _, id := range groups[maxShownGroups:] {
+			p.outcome.Warnings = append(p.outcome.Warnings, "there is no group "+id)
 		}
 	}
 }
