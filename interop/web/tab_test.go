@@ -220,7 +220,7 @@ func (w *window) ask(question string) {
 	} else {
 		w.do(chromedp.SendKeys("#question", question), chromedp.KeyEvent("\r"))
 	}
-	w.until(fmt.Sprintf(`document.querySelectorAll(".message.user").length > %d && !document.querySelector("#question").value`, before))
+	w.until(fmt.Sprintf(`document.querySelectorAll(".message.user").length > %d && !document.querySelector("#question").value.trim()`, before)) // the char event of Enter, which no keyboard sends then, may come after it
 }
 
 // until waits until a condition is true in the page, whichever page that is by then.
