@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -91,6 +92,9 @@ func (a *app) runConform(cmd *cobra.Command, args []string, f conformFlags) erro
 		lines = func(r conform.Result) { _ = conform.WriteLine(a.Out, r) }
 	}
 	report, err := conform.Run(cmd.Context(), cfg, lines)
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return shell.Hint(err, "start the server, and the local Entra where it is the authority")
+	}
 	if err != nil {
 		return shell.Hint(err, "does the server run, and does it trust the issuer of these tokens (audience, tenant, scope)?")
 	}

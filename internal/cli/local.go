@@ -142,7 +142,7 @@ func listenAll(ctx context.Context, anywhere bool, addresses ...flagged) ([]net.
 	var listeners []net.Listener
 	for _, a := range addresses {
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
-			return nil, errors.Join(shell.Usage(fmt.Errorf("%s %q: want HOST:PORT, such as 127.0.0.1:0", a.flag, a.addr)), closeAll(listeners))
+			return nil, errors.Join(shell.PortHint(err, a.flag), closeAll(listeners))
 		}
 		if !anywhere && !localhost.IsLoopbackHost(a.addr) {
 			err := fmt.Errorf("%s %s: other machines would reach it, and anyone may sign in there as anyone", a.flag, a.addr)

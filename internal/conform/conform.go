@@ -180,7 +180,7 @@ func (s *session) lacking(n need) outcome {
 
 func newSession(cfg Config) (*session, error) {
 	if cfg.URL == nil || cfg.URL.Host == "" {
-		return nil, errors.New("conform: want the URL of an MCP endpoint")
+		return nil, errors.New("want the URL of an MCP endpoint")
 	}
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = &http.Client{Timeout: checkTimeout}

@@ -124,7 +124,7 @@ func (s *session) baseline(ctx context.Context) error {
 	if s.cfg.Minter != nil {
 		var err error
 		if s.good, err = s.cfg.Minter.Mint(ctx, Token{}); err != nil {
-			return fmt.Errorf("conform: a good token: %w", err)
+			return fmt.Errorf("a good token: %w", err)
 		}
 	}
 	s.probeBody, s.probeHeaders = discover, discoverHeaders()
@@ -136,12 +136,12 @@ func (s *session) baseline(ctx context.Context) error {
 	legacy := s.probe(ctx, s.bearer()...)
 	switch {
 	case legacy.err != nil:
-		return fmt.Errorf("conform: %w", legacy.err)
+		return legacy.err
 	case legacy.accepted(), s.good == "":
 	case s.modern:
 		s.probeBody, s.probeHeaders = discover, discoverHeaders()
 	default:
-		return fmt.Errorf("conform: %w: initialize: %s", ErrBaseline, legacy.seen())
+		return fmt.Errorf("%w: initialize: %s", ErrBaseline, legacy.seen())
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type People struct {
 	o        *options
 	opened   *opened
 	acquirer *signin.Client
+	client   identity.ClientID
 	scope    entra.Scope
 }
 
@@ -69,14 +70,15 @@ func (p *People) open() error {
 	if p.acquirer, err = signin.New(config); err != nil {
 		return shell.Usage(err)
 	}
-	p.opened = opened
+	p.opened, p.client = opened, client
 	return nil
 }
 
 // Scope is the permission that people's tokens are for.
 func (p *People) Scope() (entra.Scope, error) { return p.scope, p.open() }
 
-// SignedIn lists who is signed in for the server, each once.
+// SignedIn lists who is signed in for the server by the public client of the settings, each once: the tokens of another
+// client, such as one that was registered before, are not ours to use.
 func (p *People) SignedIn(ctx context.Context) ([]signin.Account, error) {
 	if err := p.open(); err != nil {
 		return nil, err
@@ -89,7 +91,7 @@ func (p *People) SignedIn(ctx context.Context) ([]signin.Account, error) {
 	seen := map[string]bool{}
 	var accounts []signin.Account
 	for _, account := range all {
-		if account.For.Server == here && !seen[account.Object] {
+		if account.For.Server == here && account.For.Client == p.client && !seen[account.Object] {
 			seen[account.Object] = true
 			accounts = append(accounts, account.Account)
 		}

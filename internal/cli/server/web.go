@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -98,7 +99,7 @@ func runWeb(ctx context.Context, sh *shell.Shell, flags webFlags) error {
 	if err = flags.apply(&config); err != nil {
 		return err
 	}
-	if config.Agent, config.Model, err = newAgent(settings, flags, logger); err != nil {
+	if config.Agent, config.Model, err = newAgent(settings, flags, config.Servers, logger); err != nil {
 		return err
 	}
 	kept, err := flags.openHistory(settings, &config)
@@ -210,15 +211,32 @@ func parseServer(text string) (web.Server, error) {
 	return server, nil
 }
 
-// newAgent makes what drives conversations.
-func newAgent(settings *shell.Settings, flags webFlags, logger *slog.Logger) (*agent.Agent, web.Model, error) {
+// askPolicy reads --unasked. A server that there is not is a slip: its tool would go on asking.
+func askPolicy(unasked []string, servers []web.Server) (agent.AskPolicy, error) {
 	policy := agent.AskPolicy{Unasked: map[string]string{}}
-	for _, text := range flags.unasked {
+	names := make([]string, len(servers))
+	for i := range servers {
+		names[i] = servers[i].Name
+	}
+	for _, text := range unasked {
 		tool, hash, _ := strings.Cut(text, "=")
-		if server, name, ok := strings.Cut(tool, "."); !ok || server == "" || name == "" {
-			return nil, web.Model{}, shell.Usage(fmt.Errorf("--unasked %q: want SERVER.TOOL", text))
+		server, name, ok := strings.Cut(tool, ".")
+		switch {
+		case !ok || server == "" || name == "":
+			return policy, shell.Usage(fmt.Errorf("--unasked %q: want SERVER.TOOL", text))
+		case !slices.Contains(names, server):
+			return policy, shell.Usage(shell.Hint(fmt.Errorf("--unasked %q: there is no server %s", text, server), "the servers are %s", strings.Join(names, ", ")))
 		}
 		policy.Unasked[tool] = hash
+	}
+	return policy, nil
+}
+
+// newAgent makes what drives conversations.
+func newAgent(settings *shell.Settings, flags webFlags, servers []web.Server, logger *slog.Logger) (*agent.Agent, web.Model, error) {
+	policy, err := askPolicy(flags.unasked, servers)
+	if err != nil {
+		return nil, web.Model{}, err
 	}
 	model, err := modelOf(settings, flags.model, flags.plainModel)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -192,8 +193,11 @@ func nearestFlag(cmd *cobra.Command, err error) error {
 	return Usage(err)
 }
 
-// PortHint adds to an error about a port in use which flag changes it.
+// PortHint adds to an error about an address, or about a port in use, which flag changes it.
 func PortHint(err error, flag string) error {
+	if wrong, ok := errors.AsType[*net.AddrError](err); ok {
+		return Usage(fmt.Errorf("%s %q: want HOST:PORT, such as 127.0.0.1:0", flag, wrong.Addr))
+	}
 	if inUse, ok := errors.AsType[*httprun.InUseError](err); ok {
 		return Hint(inUse, "choose another one with %s, or port 0 for any", flag)
 	}

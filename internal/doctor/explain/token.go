@@ -243,7 +243,7 @@ func (e *explanation) signature() {
 	case e.setup.Keys == nil:
 		e.note("the signature was not checked")
 	case key == nil:
-		e.refuse("signature", "key "+quote(clip(kid)), "The authority does not know the key that signed the token: it comes from elsewhere, or from before a local Entra was started anew.", "Sign in again at "+e.setup.Cloud.Authority+".")
+		e.refuse("signature", "key "+quote(clip(kid)), "The authority does not know the key that signed the token: it comes from elsewhere, or from before a local Entra was started anew.", "Sign in again at "+e.setup.Cloud.Authority+"; on the command line: onbehalf login.")
 	case !e.signedBy(key):
 		e.refuse("signature", "wrong", "The token was altered after it was signed, or cut.", "Send it exactly as Entra issued it.")
 	}
