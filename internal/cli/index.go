@@ -9,6 +9,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/operator"
+	"github.com/onbehalf/onbehalf/internal/cli/server"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
 
@@ -37,4 +38,4 @@ func (r *graphReader) Token(settings *shell.Settings, in entra.Cloud, entraClien
 }
 
 // searchHosts are below which names Azure AI Search answers.
-func searchHosts() []string { return operator.SearchHosts() }
+func searchHosts() []string { return server.SearchHosts() }

@@ -20,6 +20,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/client"
+	"github.com/onbehalf/onbehalf/internal/cli/server"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchclient"
@@ -151,7 +152,7 @@ func (o *operator) service() (*searchclient.Client, error) {
 		}
 	}
 	if o.as == "" {
-		if config.Credential, err = o.identity(config.Endpoint, SearchHosts()...); err != nil {
+		if config.Credential, err = o.identity(config.Endpoint, server.SearchHosts()...); err != nil {
 			return nil, err
 		}
 		o.as = "this machine's Entra identity"
@@ -161,13 +162,6 @@ func (o *operator) service() (*searchclient.Client, error) {
 		return nil, shell.Usage(err)
 	}
 	return service, nil
-}
-
-// SearchHosts are below which names Azure AI Search answers.
-//
-// https://learn.microsoft.com/azure/search/search-security-overview
-func SearchHosts() []string {
-	return []string{".search.windows.net", ".search.azure.us", ".search.azure.cn"}
 }
 
 // identity is this machine's identity with Entra. Its tokens go to Microsoft's hosts only, those of a local Entra to this

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/cli/server"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 )
 
@@ -38,7 +39,7 @@ func TestWhoGetsTokens(t *testing.T) {
 		{local, "https://localhost.evil.example", false},
 	} {
 		o := &operator{settings: shell.SettingsOf(nil), cloud: tt.cloud}
-		if _, err := o.identity(tt.endpoint, SearchHosts()...); (err == nil) != tt.gets {
+		if _, err := o.identity(tt.endpoint, server.SearchHosts()...); (err == nil) != tt.gets {
 			t.Errorf("authority %s, endpoint %s: %v; want a credential: %v", tt.cloud.Authority, tt.endpoint, err, tt.gets)
 		}
 	}

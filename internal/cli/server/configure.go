@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -15,6 +17,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/internal/localhost"
 	"github.com/onbehalf/onbehalf/internal/serve"
 	"github.com/onbehalf/onbehalf/obo"
 	"github.com/onbehalf/onbehalf/obo/rediscache"
@@ -116,20 +119,37 @@ func (r registration) search() (serve.Search, error) {
 		return search, nil
 	}
 	var err error
-	search.Credential, err = r.identity()
+	search.Credential, err = r.identity(search.Endpoint)
 	return search, err
 }
 
+// SearchHosts are below which names Azure AI Search answers.
+//
+// https://learn.microsoft.com/azure/search/search-security-overview
+func SearchHosts() []string {
+	return []string{".search.windows.net", ".search.azure.us", ".search.azure.cn"}
+}
+
 // identity is the server's identity towards the search service when there is no key: the API's own registration where
-// it has a secret, else the managed or workload identity of the machine.
-func (r registration) identity() (azcore.TokenCredential, error) {
+// it has a secret, else the managed or workload identity of the machine. The machine's tokens go to Microsoft's hosts only:
+// it may be a person's sign-in with Azure's tools, and whoever names the endpoint would get it.
+func (r registration) identity(endpoint string) (azcore.TokenCredential, error) {
+	options, notMicrosoft := r.options()
 	secret := r.settings.Get("CLIENT_SECRET")
 	if secret == "" {
+		u, err := url.Parse(endpoint)
+		if err != nil || !notMicrosoft && !below(u.Hostname(), SearchHosts()) || notMicrosoft && !localhost.IsLoopbackHost(u.Host) {
+			return nil, shell.Usage(shell.Hint(errors.New("AZURE_SEARCH_ENDPOINT is none of Microsoft's hosts: it gets no token of this machine's identity"), "set AZURE_SEARCH_KEY"))
+		}
 		return r.machine()
 	}
-	options, notMicrosoft := r.options()
 	return azidentity.NewClientSecretCredential(r.tenant.String(), r.client.String(), secret,
 		&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: notMicrosoft})
+}
+
+// below reports whether a host is below one of the names, which begin with a dot.
+func below(host string, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(strings.ToLower(host), name) })
 }
 
 func (r registration) options() (options azcore.ClientOptions, notMicrosoft bool) {

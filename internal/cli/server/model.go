@@ -106,10 +106,25 @@ func azureModel(settings *shell.Settings) (openai.Config, error) {
 	return cfg, err
 }
 
-// entraCredential is this machine's identity towards Azure OpenAI: never that of a person who asks.
+// openAIHosts are below which names Azure OpenAI answers.
+//
+// https://learn.microsoft.com/azure/ai-services/cognitive-services-custom-subdomains
+func openAIHosts() []string {
+	var hosts []string
+	for _, end := range []string{"com", "us", "cn"} {
+		hosts = append(hosts, ".openai.azure."+end, ".cognitiveservices.azure."+end)
+	}
+	return append(hosts, ".services.ai.azure.com", ".services.ai.azure.us")
+}
+
+// entraCredential is this machine's identity towards Azure OpenAI: never that of a person who asks. Its tokens go to
+// Microsoft's hosts only: else whoever names the endpoint would get them.
 //
 // https://learn.microsoft.com/azure/ai-foundry/openai/how-to/managed-identity
 func entraCredential(settings *shell.Settings, host string) (func(context.Context) (identity.Secret, error), error) {
+	if !below(host, openAIHosts()) {
+		return nil, shell.Usage(shell.Hint(fmt.Errorf("AZURE_OPENAI_ENDPOINT: %s is none of Azure OpenAI's hosts: it gets no token of this machine's identity", host), "use AZURE_OPENAI_API_KEY, or OPENAI_BASE_URL and OPENAI_API_KEY for a gateway"))
+	}
 	in, err := settings.Cloud(shell.Trust{})
 	if err != nil {
 		return nil, err
