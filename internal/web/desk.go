@@ -120,25 +120,26 @@ func (d *desk) create(owner history.Person) (string, error) {
 	return item.ID, err
 }
 
-// remove forgets a conversation, running or not.
+// remove forgets a conversation, running or not. It lies on the desk meanwhile, so that nobody else's copy of it is written
+// back.
 func (d *desk) remove(owner history.Person, id string) error {
-	d.mu.Lock()
-	t := d.talks[talkKey{owner, id}]
-	d.mu.Unlock()
-	if t != nil {
-		return t.remove(func() error { return d.app.cfg.History.Delete(owner, id) })
+	t, err := d.open(owner, id)
+	if err != nil { // it is not there, or cannot be read
+		return d.app.cfg.History.Delete(owner, id)
 	}
-	return d.app.cfg.History.Delete(owner, id)
+	defer d.release(t)
+	return t.remove(func() error { return d.app.cfg.History.Delete(owner, id) })
 }
 
-// removeAll forgets all conversations of a person.
+// removeAll forgets all conversations of a person: first those that are kept, which nobody can open then, then those that
+// are open.
 func (d *desk) removeAll(owner history.Person) error {
-	var errs []error
+	_, err := d.app.cfg.History.Clear(owner)
+	errs := []error{err}
 	for _, t := range d.of(owner) {
 		errs = append(errs, t.remove(func() error { return d.app.cfg.History.Delete(owner, t.id) }))
 	}
-	_, err := d.app.cfg.History.Clear(owner)
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errs...)
 }
 
 func (d *desk) of(owner history.Person) []*talk {

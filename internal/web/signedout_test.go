@@ -105,3 +105,53 @@ func TestWhatWaitedIsNotDoneAfterTheSignOut(t *testing.T) {
 		t.Errorf("got %s and %s", got[0].State, got[1].State)
 	}
 }
+
+// What is deleted stays so for another window that opened it at the same moment.
+func TestWhatIsDeletedIsNotWrittenBack(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		a, loop, conversation, signIn := waiting(t)
+		close(loop.end)
+		owner, id := conversation.owner, conversation.id
+		a.desk.release(conversation)
+		var opened *talk
+		a.cfg.History = meanwhile{a.cfg.History, func() {
+			if opened == nil {
+				opened, _ = a.desk.open(owner, id)
+			}
+		}}
+		var err error
+		if all {
+			err = a.desk.removeAll(owner)
+		} else {
+			err = a.desk.remove(owner, id)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opened != nil {
+			if _, err = opened.ask(signIn(), "Still there?"); err == nil {
+				t.Errorf("all %t: what was deleted is asked", all)
+			}
+		}
+		a.desk.work.Wait()
+		if items, err := a.cfg.History.List(owner); err != nil || len(items) != 0 {
+			t.Errorf("all %t: what was deleted is kept: %v, %v", all, items, err)
+		}
+	}
+}
+
+// meanwhile is a history during whose deletions something happens.
+type meanwhile struct {
+	history.Store
+	happens func()
+}
+
+func (m meanwhile) Delete(p history.Person, id string) error {
+	m.happens()
+	return m.Store.Delete(p, id)
+}
+
+func (m meanwhile) Clear(p history.Person) (int, error) {
+	m.happens()
+	return m.Store.Clear(p)
+}
