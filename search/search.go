@@ -144,6 +144,9 @@ const (
 type Action struct {
 	Kind     ActionKind
 	Document Document
+	// Checked says that Document is known to be one JSON object, without members of the service's own ("@search.…"): a
+	// client need not read it again.
+	Checked bool
 }
 
 // Status is what became of one action.

@@ -144,7 +144,7 @@ func encodeBatch(batch []search.Action) ([]byte, error) {
 	}
 	body := append(make([]byte, 0, size), `{"value":[`...)
 	for i, action := range batch {
-		fields, err := members(action.Document)
+		fields, err := members(action)
 		if err != nil {
 			return nil, fmt.Errorf("search client: write: action %d: %w", i, err)
 		}
@@ -167,8 +167,11 @@ func encodeBatch(batch []search.Action) ([]byte, error) {
 
 // members returns what stands between the braces of a JSON object. A document that names its own action is refused:
 // the service would take the last one.
-func members(document search.Document) ([]byte, error) {
-	trimmed := bytes.TrimSpace(document)
+func members(action search.Action) ([]byte, error) {
+	trimmed := bytes.TrimSpace(action.Document)
+	if action.Checked && len(trimmed) > 1 && trimmed[0] == '{' && trimmed[len(trimmed)-1] == '}' {
+		return bytes.TrimSpace(trimmed[1 : len(trimmed)-1]), nil
+	}
 	scan := jsonscan.New(trimmed)
 	err := scan.Members(func(name []byte, _ int) error {
 		if bytes.HasPrefix(name, []byte("@search.")) {

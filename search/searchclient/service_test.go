@@ -17,7 +17,7 @@ import (
 func TestWrite(t *testing.T) {
 	f := newFake(t, says(207, `{"value":[{"key":"1","status":true,"errorMessage":null,"statusCode":201},{"key":"2","status":false,"errorMessage":"Document not found.","statusCode":404}]}`))
 	got, err := f.client(t, nil).Write(t.Context(), "x", []search.Action{
-		{Document: []byte(` {"id":"1","n":9007199254740993} `)}, {Kind: search.Merge, Document: []byte(`{"id":"2"}`)},
+		{Document: []byte(` {"id":"1","n":9007199254740993} `)}, {Kind: search.Merge, Document: []byte(` {"id":"2"} `), Checked: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +44,7 @@ func TestWriteRefusesBeforeSending(t *testing.T) {
 		{"no object", []search.Action{{Document: []byte(`[1]`)}}, "action 0"},
 		{"null", []search.Action{{Document: []byte(`null`)}}, "no JSON object"},
 		{"broken", []search.Action{{Document: []byte(`{"id":"1"}`)}, {Document: []byte(`{"id":`)}}, "action 1"},
+		{"no object, though it is said to be checked", []search.Action{{Document: []byte(`["id"]`), Checked: true}}, "action 0"},
 		{"its own action", []search.Action{{Document: []byte(`{"@search.action":"delete","id":"1"}`)}}, "@search.action"},
 	} {
 		if _, err := f.client(t, nil).Write(t.Context(), "x", test.batch); err == nil || !strings.Contains(err.Error(), test.says) {

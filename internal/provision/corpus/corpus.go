@@ -146,14 +146,22 @@ func (s *surveyor) take(entry *checked, source Source) *InputError {
 			s.strange[value] = true
 		}
 	}
-	if s.survey.size += len(entry.Document); s.survey.size <= maxKept {
-		s.survey.kept = append(s.survey.kept, entry.Entry)
-	} else {
-		s.survey.kept = nil
-	}
 	addTo(s.digest, &entry.Entry)
-	addTo(&s.quick, &entry.Entry)
+	s.keep(&entry.Entry)
 	return nil
+}
+
+// keep keeps a document, or, of an input that is too large to be kept, what tells whether it changes.
+func (s *surveyor) keep(entry *Entry) {
+	if s.survey.size += len(entry.Document); s.survey.size <= maxKept {
+		s.survey.kept = append(s.survey.kept, *entry)
+		return
+	}
+	for i := range s.survey.kept {
+		addTo(&s.quick, &s.survey.kept[i])
+	}
+	s.survey.kept = nil
+	addTo(&s.quick, entry)
 }
 
 // addTo adds a document with its position to a digest.
@@ -191,7 +199,7 @@ func (s *Survey) Items(source Source, done func(position int) bool) iter.Seq2[pr
 }
 
 func itemOf(position int, document search.Document) provision.Item {
-	return provision.Item{Position: position, Action: search.Action{Kind: search.Upload, Document: document}}
+	return provision.Item{Position: position, Action: search.Action{Kind: search.Upload, Document: document, Checked: true}}
 }
 
 func (s *Survey) readAgain(source Source, done func(position int) bool) iter.Seq2[provision.Item, error] {

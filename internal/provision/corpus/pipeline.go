@@ -1,7 +1,6 @@
 package corpus
 
 import (
-	"bytes"
 	"iter"
 	"sync"
 )
@@ -16,14 +15,25 @@ type checked struct {
 // chunk is a part of an input on its way from the reader by the checker to the surveyor.
 type chunk struct {
 	documents []checked
-	size      int
-	end       error // of the input, where it ends by one
+	text      []byte // of all documents
+	end       error  // of the input, where it ends by one
+}
+
+// add copies a document: that of the source is good until the next one.
+func (c *chunk) add(entry Entry, problem *InputError) {
+	if len(c.text)+len(entry.Document) > cap(c.text) { // what is there stays where it is
+		c.text = make([]byte, 0, max(chunkBytes, len(entry.Document)))
+	}
+	from := len(c.text)
+	c.text = append(c.text, entry.Document...)
+	entry.Document = c.text[from:len(c.text):len(c.text)]
+	c.documents = append(c.documents, checked{Entry: entry, problem: problem})
 }
 
 // Bounds of a chunk.
 const (
 	chunkDocuments = 256
-	chunkBytes     = 1 << 20
+	chunkBytes     = 1 << 20 // of memory at once
 )
 
 // checkAll reads, checks and hands over, each in a goroutine of its own: it is the part of an upload that the service waits
@@ -68,13 +78,11 @@ func readChunks(source Source, read chan<- *chunk, quit <-chan struct{}) {
 			c.end = err
 			break
 		}
-		entry.Document = bytes.Clone(entry.Document)
-		c.documents = append(c.documents, checked{Entry: entry, problem: problem})
-		if c.size += len(entry.Document); len(c.documents) == chunkDocuments || c.size > chunkBytes {
+		if c.add(entry, problem); len(c.documents) == chunkDocuments {
 			if !send(c, read, quit) {
 				return
 			}
-			c = &chunk{documents: make([]checked, 0, chunkDocuments)}
+			c = &chunk{documents: make([]checked, 0, chunkDocuments), text: c.text[len(c.text):]} // the rest of its memory
 		}
 	}
 	send(c, read, quit)
