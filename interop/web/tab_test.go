@@ -159,7 +159,9 @@ func (w *window) open(path string) {
 
 func (w *window) click(selector string) {
 	w.t.Helper()
-	w.do(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+	w.do(chromedp.WaitVisible(chromedp.CSS(selector)))
+	w.until(`document.readyState === "complete"`) // else what is clicked may still move
+	w.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
 func (w *window) see(selector string) {
