@@ -87,7 +87,10 @@ func (a *app) runLocal(ctx context.Context, flags localFlags) error {
 	}
 	if flags.writeEnv != "" {
 		if err := l.WriteEnv(flags.writeEnv); err != nil {
-			return err
+			if errors.Is(err, local.ErrForeignEnv) {
+				err = shell.Hint(err, "--write-env another file, or move that one away")
+			}
+			return errors.Join(err, closeAll(listeners))
 		}
 	}
 	endpoints := []httprun.Endpoint{

@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,16 +79,26 @@ func (l *Local) unregistered(setting string) bool {
 	return err != nil || l.directory.Application(id) == nil
 }
 
+// envBegins is how a settings file begins that was written here.
+const envBegins = "# Written by onbehalf local"
+
+// ErrForeignEnv says that a settings file was not written here: it may hold the only copy of real secrets.
+var ErrForeignEnv = errors.New("it was not written by \"onbehalf local\", and is left as it is")
+
 // WriteEnv writes the settings to a file of NAME=value lines, and the CA and the bundle beside it; each is whole or not
-// there at all, the settings last. Only the owner can read them. More settings replace those of the same name.
+// there at all, the settings last. Only the owner can read them. More settings replace those of the same name. A file
+// that was not written here is [ErrForeignEnv].
 func (l *Local) WriteEnv(path string, more ...Setting) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("settings file: %w", err)
 	}
+	if err := checkOurs(path); err != nil {
+		return fmt.Errorf("settings file %s: %w", path, err)
+	}
 	files := CAFiles{CA: path + ".ca.pem", Bundle: path + ".bundle.pem"}
 	var text strings.Builder
-	text.WriteString("# Written by onbehalf local: secrets of a tenant that exists on this machine only.\n")
+	text.WriteString(envBegins + ": secrets of a tenant that exists on this machine only.\n")
 	for _, setting := range l.Settings(files) {
 		for _, other := range more {
 			if other.Name == setting.Name {
@@ -100,6 +112,29 @@ func (l *Local) WriteEnv(path string, more ...Setting) error {
 		replaceFile(files.Bundle, l.bundle()),
 		replaceFile(path, []byte(text.String())),
 	)
+}
+
+// checkOurs refuses a file that is there, holds anything, and was not written here.
+func checkOurs(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && info.Mode().IsRegular() && info.Size() == 0:
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return ErrForeignEnv
+	}
+	file, err := os.Open(path) //nolint:gosec // the file that the person names
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	begins := make([]byte, len(envBegins))
+	if n, _ := io.ReadFull(file, begins); string(begins[:n]) != envBegins {
+		return ErrForeignEnv
+	}
+	return nil
 }
 
 // systemBundles are where systems keep the authorities that they trust (see crypto/x509, root_linux.go and others).
