@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/onbehalf/onbehalf/entra"
@@ -122,6 +123,32 @@ func (l *Local) groups() (func(ctx context.Context, oid string) ([]string, error
 	if err != nil {
 		return nil, err
 	}
+	first, err := l.graph(app)
+	if err != nil {
+		return nil, err
+	}
+	var client atomic.Pointer[graph.Client]
+	client.Store(first)
+	return func(ctx context.Context, oid string) ([]string, error) {
+		object, err := identity.ParseObjectID(oid)
+		if err != nil {
+			return nil, err
+		}
+		groups, err := client.Load().TransitiveGroups(ctx, object)
+		if refused, ok := errors.AsType[*graph.Error](err); !ok || refused.Status != http.StatusUnauthorized {
+			return groups, err
+		}
+		fresh, err := l.graph(app) // all signing keys were replaced: the token that was kept is good no longer
+		if err != nil {
+			return nil, err
+		}
+		client.Store(fresh)
+		return fresh.TransitiveGroups(ctx, object)
+	}, nil
+}
+
+// graph returns a client of the local Graph that has no token yet.
+func (l *Local) graph(app identity.ClientID) (*graph.Client, error) {
 	token, err := graph.ClientCredentials(graph.Credentials{
 		TokenURL: l.EntraURL + "/" + l.directory.Tenant().String() + "/oauth2/v2.0/token",
 		ClientID: app, Secret: l.directory.ClientSecret(app), HTTPClient: l.client,
@@ -129,17 +156,7 @@ func (l *Local) groups() (func(ctx context.Context, oid string) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	client, err := graph.New(graph.Config{Endpoint: l.EntraURL, HTTPClient: l.client, Token: token})
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, oid string) ([]string, error) {
-		object, err := identity.ParseObjectID(oid)
-		if err != nil {
-			return nil, err
-		}
-		return client.TransitiveGroups(ctx, object)
-	}, nil
+	return graph.New(graph.Config{Endpoint: l.EntraURL, HTTPClient: l.client, Token: token})
 }
 
 // seed creates the sample index with its five documents, unless a data directory has it already.
