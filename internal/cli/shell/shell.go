@@ -61,6 +61,7 @@ func (s *Shell) Root(use, short, example string) *cobra.Command {
 	root.PersistentFlags().StringVar(&s.envFile, "env", "", "read settings from this `FILE` of NAME=value lines")
 	root.PersistentFlags().StringVar(&s.logLevel, "log-level", "warn", "what goes to stderr: debug, info, warn, error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return nearestFlag(cmd, err) })
+	s.fitHelp(root)
 	s.root = root
 	return root
 }
