@@ -258,6 +258,39 @@ func TestHostileLists(t *testing.T) {
 	}
 }
 
+// A server that lists many tools, or large ones, takes no room from another's.
+func TestAGreedyServerLeavesRoom(t *testing.T) {
+	for desc, description := range map[string]string{"many": "", "large": strings.Repeat("x", 60<<10)} {
+		t.Run(desc, func(t *testing.T) {
+			t.Parallel()
+			var tools []string
+			for i := range 50 {
+				tools = append(tools, fmt.Sprintf(`{"name":"a%03d","inputSchema":{"type":"object","description":%q}}`, i, description))
+			}
+			for i := range 200 {
+				tools = append(tools, fmt.Sprintf(`{"name":"b%03d","inputSchema":{"type":"object"}}`, i))
+			}
+			greedy := hostile(t, func(w http.ResponseWriter, id, _ string) {
+				fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","tools":[%s]}}`, id, strings.Join(tools, ","))
+			})
+			greedy.Name = "greedy"
+			docs := serve(t, map[string]handler{"get": returns(found), "list": returns(found)})
+			s := newScene(t, agent.Config{}, []agent.Server{greedy, docs.as("docs", "")}, says("Here."))
+			if m := s.ask("Is there room?"); m.State != agent.Done {
+				t.Fatalf("got %s: %s", m.State, m.Failure)
+			}
+			size, names := 0, map[string]bool{}
+			for _, tool := range s.model.requests[0].Tools {
+				names[tool.Name] = true
+				size += len(tool.Name) + len(tool.Description) + len(tool.Schema)
+			}
+			if !names["docs__get"] || !names["docs__list"] || !names["greedy__a000"] || len(names) > 128 || size > 200<<10 {
+				t.Errorf("%d tools of %d bytes, docs.get among them: %t", len(names), size, names["docs__get"])
+			}
+		})
+	}
+}
+
 // explosion are definitions of which each holds the next one twice.
 func explosion() string {
 	var out []string

@@ -113,11 +113,46 @@ func (a *Agent) list(ctx context.Context, pool *links, p *Person) *toolset {
 			continue
 		}
 		set.problems = append(set.problems, lists[i].problems...)
-		for _, o := range lists[i].offers {
-			set.add(a, o)
+	}
+	set.share(a, lists)
+	return set
+}
+
+// share takes the servers' offers in turns, so that one that lists many takes no place from another, and of each as much as
+// fits into its part of what a model is sent.
+func (s *toolset) share(a *Agent, lists []*listing) {
+	room := make([]int, len(lists))
+	for i := range room {
+		room[i] = a.cfg.Limits.Context / 2 / len(lists)
+	}
+	order := map[string]int{}
+	for turn, more := 0, true; more; turn++ {
+		more = false
+		for i, list := range lists {
+			if list == nil || turn >= len(list.offers) {
+				continue
+			}
+			more = true
+			o := list.offers[turn]
+			order[o.Server] = i
+			if size := o.size(); size <= room[i] {
+				room[i] -= size
+				s.add(a, o)
+			} else {
+				s.problems = append(s.problems, noRoom(o))
+			}
 		}
 	}
-	return set
+	slices.SortStableFunc(s.offers, func(a, b *offer) int { return cmp.Compare(order[a.Server], order[b.Server]) })
+}
+
+func noRoom(o *offer) Problem {
+	return Problem{Server: o.Server, Tool: o.Name, Text: "It is left out: what this server says of its tools is more than a model is sent."}
+}
+
+// size is what a model is sent of it.
+func (o *offer) size() int {
+	return len(o.wire) + len(o.Title) + len(o.Description) + len(o.schema.JSON)
 }
 
 func (s *toolset) add(a *Agent, o *offer) {
@@ -138,11 +173,15 @@ func (s *toolset) add(a *Agent, o *offer) {
 // read makes offers of what a server lists.
 func (a *Agent) read(server *Server) func(tools []*mcp.Tool, more bool) *listing {
 	return func(tools []*mcp.Tool, more bool) *listing {
-		out := &listing{}
+		out, room := &listing{}, a.cfg.Limits.Context // a list is kept for a while
 		for _, tool := range tools {
 			o, err := newOffer(server, tool)
-			if err == nil {
-				out.offers = append(out.offers, o)
+			switch {
+			case err == nil && o.size() > room:
+				out.problems = append(out.problems, noRoom(o))
+				continue
+			case err == nil:
+				out.offers, room = append(out.offers, o), room-o.size()
 				continue
 			}
 			problem := Problem{Server: server.Name, Tool: mcpdata.Line(tool.Name, maxName), Text: "This tool is not used: " + err.Error() + "."}
