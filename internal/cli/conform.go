@@ -48,7 +48,7 @@ One line a check: verdict, id, what the specification says, what was seen. Exit 
 	flags.StringArrayVar(&f.only, "only", nil, "run only the checks with this `ID`; * stands for anything, as in 'token.*'")
 	flags.StringArrayVar(&f.skip, "skip", nil, "leave out the checks with this `ID`")
 	flags.BoolVar(&f.list, "list", false, "print the ids of all checks")
-	flags.StringVar(&f.tokenFile, "token-file", "", "a good access token, where none can be made")
+	flags.StringVar(&f.tokenFile, "token-file", "", "a `FILE` with a good access token, where none can be made")
 	flags.StringVar(&f.issuerKey, "issuer-key", "", "PEM `FILE` of the RSA private key of a test issuer that the server trusts")
 	flags.StringVar(&f.keyID, "key-id", "", "with --issuer-key: the kid under which the issuer publishes it")
 	flags.StringVar(&f.issuer, "issuer", "", "with --issuer-key: the claim iss")

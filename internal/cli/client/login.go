@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/signin"
 )
@@ -155,6 +157,7 @@ func accountsCommand(sh *shell.Shell) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			accounts, grants = o.chosen(opened, accounts, grants)
 			return o.listAccounts(accounts, grants, asJSON)
 		},
 	}
@@ -209,19 +212,32 @@ func explainOr(err error) error {
 	return err
 }
 
+// chosen leaves what the flags name: an account, a server.
+func (o *options) chosen(opened *opened, accounts []signin.SignedIn, grants []signin.Grant) ([]signin.SignedIn, []signin.Grant) {
+	server := strings.TrimSuffix(opened.server.String(), "/")
+	elsewhere := func(s string) bool { return o.server != "" && s != server }
+	accounts = slices.DeleteFunc(accounts, func(a signin.SignedIn) bool { return !a.Is(o.account) || elsewhere(a.For.Server) })
+	grants = slices.DeleteFunc(grants, func(g signin.Grant) bool { return elsewhere(g.Server) })
+	return accounts, append([]signin.Grant{}, grants...)
+}
+
 func (o *options) listAccounts(accounts []signin.SignedIn, grants []signin.Grant, asJSON bool) error {
 	if asJSON {
 		type account struct {
-			Name, Object, Tenant, Server string
-			Expires                      time.Time `json:"accessTokenExpires,omitzero"`
-			Refreshable                  bool
+			Name        string            `json:"name"`
+			Object      string            `json:"object"`
+			Tenant      string            `json:"tenant"`
+			Server      string            `json:"server"`
+			Client      identity.ClientID `json:"client"`
+			Expires     time.Time         `json:"accessTokenExpires,omitzero"`
+			Refreshable bool              `json:"refreshable"`
 		}
 		out := struct {
 			Accounts []account      `json:"accounts"`
 			Trusted  []signin.Grant `json:"trusted"`
 		}{[]account{}, grants}
 		for _, a := range accounts {
-			out.Accounts = append(out.Accounts, account{a.Name, a.Object, a.Tenant, a.For.Server, a.Expires, a.Refreshable})
+			out.Accounts = append(out.Accounts, account{a.Name, a.Object, a.Tenant, a.For.Server, a.For.Client, a.Expires, a.Refreshable})
 		}
 		return shell.WriteJSON(o.sh.Out, out)
 	}

@@ -165,7 +165,7 @@ func (o *options) ask(ctx context.Context, cause signin.Cause) error {
 	if !o.device && (o.browser || o.hasBrowser()) {
 		return nil
 	}
-	return &signin.Needed{Cause: cause.Reason}
+	return &signin.Needed{Request: signin.Request{Server: cause.Server, Account: o.account}, Cause: cause.Reason}
 }
 
 // printable takes from a foreign text what could steer a terminal; see [shell.Printable].

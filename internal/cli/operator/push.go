@@ -71,7 +71,7 @@ An acl.yaml, in which the first rule that fits decides and a file that no rule f
 	o.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&flags.sample, "sample", false, "upload the five sample documents: one for you, one for a group of yours")
-	f.StringVar(&flags.account, "account", "", "with --sample: who of those that are signed in on this machine")
+	f.StringVar(&flags.account, "account", "", "with --sample: for whom, by `NAME` or object id, where several people are signed in here")
 	f.BoolVar(&flags.skipBad, "skip-bad", false, "leave out documents that are wrong instead of stopping")
 	f.StringVar(&flags.acl, "acl", "", "the `FILE` that says who may read a folder's files (default DIR/"+corpus.ACLName+")")
 	f.StringVar(&flags.journal, "journal", "", "keep the journal in this `FILE` (default: beside the input)")
