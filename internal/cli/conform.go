@@ -92,6 +92,9 @@ func (a *app) runConform(cmd *cobra.Command, args []string, f conformFlags) erro
 		lines = func(r conform.Result) { _ = conform.WriteLine(a.Out, r) }
 	}
 	report, err := conform.Run(cmd.Context(), cfg, lines)
+	if errors.Is(err, conform.ErrNoCheck) {
+		return shell.Usage(shell.Hint(err, "onbehalf conform --list prints the ids"))
+	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		return shell.Hint(err, "start the server, and the local Entra where it is the authority")
 	}

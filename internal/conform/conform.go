@@ -74,6 +74,9 @@ func (r *Report) Count(v Verdict) (n int) {
 // ErrBaseline says that the server refuses even a good token, so that no refusal would prove anything.
 var ErrBaseline = errors.New("the server does not accept a token that should be good")
 
+// ErrNoCheck says that what was named leaves nothing to check.
+var ErrNoCheck = errors.New("no check has such an id")
+
 // check is one check. need names what it cannot do without.
 type check struct {
 	id, spec string
@@ -144,7 +147,7 @@ func Run(ctx context.Context, cfg Config, observe func(Result)) (*Report, error)
 		}
 	}
 	if len(report.Results) == 0 {
-		return nil, errors.New("no check has such an id")
+		return nil, ErrNoCheck
 	}
 	return report, nil
 }
