@@ -215,6 +215,10 @@ func slogError(err error) slog.Attr { return slog.String("error", err.Error()) }
 // cause is the innermost error, which names no path.
 func cause(err error) string {
 	for {
+		if several, ok := err.(interface{ Unwrap() []error }); ok {
+			err = several.Unwrap()[0]
+			continue
+		}
 		inner := errors.Unwrap(err)
 		if inner == nil {
 			return err.Error()
