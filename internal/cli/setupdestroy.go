@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/graph"
@@ -127,29 +125,5 @@ func (s *setupEntra) confirm(ctx context.Context, question string) error {
 	if s.yes {
 		return nil
 	}
-	return s.app.confirm(ctx, question)
-}
-
-// confirm asks; only "y" and "yes" are a yes. Where nobody can be asked, it is no.
-func (a *app) confirm(ctx context.Context, question string) error {
-	file, ok := a.In.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return shell.Usage(shell.Hint(errors.New("nobody can be asked: standard input is not a terminal"), "--yes does it without asking"))
-	}
-	fmt.Fprint(a.Err, question+" [y/N] ")
-	reply := make(chan string, 1)
-	go func() { // a read of a terminal cannot be ended: it is left behind when the command ends
-		const longest = 100
-		text, _ := bufio.NewReader(io.LimitReader(file, longest)).ReadString('\n')
-		reply <- strings.ToLower(strings.TrimSpace(text))
-	}()
-	select {
-	case text := <-reply:
-		if text == "y" || text == "yes" {
-			return nil
-		}
-		return errors.New("you declined; nothing was changed")
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return s.Confirm(ctx, question)
 }

@@ -309,7 +309,7 @@ func (s *setupSearch) runApply(ctx context.Context) error {
 		return err
 	}
 	if !s.yes {
-		if err = s.confirm(ctx, "Do this?"); err != nil {
+		if err = s.Confirm(ctx, "Do this?"); err != nil {
 			return err
 		}
 	}

@@ -122,7 +122,7 @@ func (w *world) fill() {
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	w.must("setup", "index", "apply")
+	w.must("setup", "index", "apply", "--yes")
 	w.must("index", "push", path)
 }
 
@@ -267,7 +267,7 @@ func TestFolderAgainstIndex(t *testing.T) {
 		}
 	}
 	w.signIn("alice")
-	w.must("setup", "index", "apply")
+	w.must("setup", "index", "apply", "--yes")
 	w.must("index", "push", folder)
 	out := w.must("verify-acl", "--as", "alice", "--anonymous", "--documents", folder, "--plaintext-cache")
 	for _, says := range []string{"= alice@contoso.example: 3 documents", "= anonymous: 2 documents"} {
@@ -308,7 +308,7 @@ func TestOneOfSeveralCannotBeVerified(t *testing.T) {
 func TestSampleWithoutGroups(t *testing.T) {
 	w := newWorld(t, &searchtest.Options{})
 	w.signIn("alice")
-	w.must("setup", "index", "apply")
+	w.must("setup", "index", "apply", "--yes")
 	w.entra.QueueError(entratest.Fault{Endpoint: "graph", Count: 10, Status: 403, Error: "Authorization_RequestDenied"})
 	code, out, errs := w.run("index", "push", "--sample", "--plaintext-cache")
 	if code != 0 || !strings.Contains(out, "5 documents uploaded") || !strings.Contains(errs, "the groups of alice@contoso.example are not known, so nobody may read the document for a group (onbehalf setup entra apply --read-groups") {
@@ -346,7 +346,7 @@ func TestVerifyThatCannotBeDone(t *testing.T) {
 		t.Fatal("the index is still there")
 	}
 	verify("there is no index docs")
-	w.must("setup", "index", "apply")
+	w.must("setup", "index", "apply", "--yes")
 	w.entra.Scenario("revoked")
 	verify("hint: Your sign-ins were revoked, or your password was changed. Sign in again.")
 	w.entra.Scenario("rotate-keys")

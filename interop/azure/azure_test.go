@@ -53,7 +53,7 @@ func TestFromAnEmptyTenantToTheFirstAnswer(t *testing.T) {
 		s.run("setup", "search", "apply", "--yes", "--service", os.Getenv(searchVar), "--index", index)
 		s.run("setup", "search", "plan", "--check")
 	}
-	s.run("setup", "index", "apply", "--env", ".env")
+	s.run("setup", "index", "apply", "--yes", "--env", ".env")
 	t.Cleanup(func() { s.run("setup", "index", "destroy", index, "--yes", "--env", ".env") })
 	s.serve()
 	s.signIn()

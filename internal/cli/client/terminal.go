@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -61,35 +60,11 @@ func (t *terminal) bold(s string) string {
 	return "\x1b[1m" + s + "\x1b[0m"
 }
 
-// maxReply bounds what a person types.
-const maxReply = 4096
-
 // yes asks a question; only "y" and "yes" are one.
 func (t *terminal) yes(ctx context.Context, question string) (bool, error) {
 	fmt.Fprintf(t.err, "%s [y/N] ", question)
-	reply, err := t.line(ctx)
-	return strings.EqualFold(reply, "y") || strings.EqualFold(reply, "yes"), err
-}
-
-func (t *terminal) line(ctx context.Context) (string, error) {
-	type read struct {
-		text string
-		err  error
-	}
-	done := make(chan read, 1)
-	go func() { // a read of a terminal cannot be ended: it is left behind when the command ends
-		text, err := bufio.NewReader(io.LimitReader(t.in, maxReply)).ReadString('\n')
-		done <- read{strings.TrimSpace(text), err}
-	}()
-	select {
-	case reply := <-done:
-		if errors.Is(reply.err, io.EOF) {
-			reply.err = nil
-		}
-		return reply.text, reply.err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+	reply, err := shell.ReadLine(ctx, t.in)
+	return shell.IsYes(reply), err
 }
 
 func (t *terminal) askSecret(_ context.Context, question string) (string, error) {

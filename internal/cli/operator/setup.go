@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/provision/indexplan"
@@ -69,9 +67,10 @@ func (a *app) indexPlanCommand(name string) *cobra.Command {
 		},
 	}
 	if name == "apply" {
-		cmd.Short, cmd.Long = "Make the index, or change what differs", "Show how the index differs from the schema, and change it. Run again, it finds nothing to do."
+		cmd.Short, cmd.Long = "Make the index, or change what differs", "Show how the index differs from the schema, ask, and change it. Run again, it finds nothing to do."
 		cmd.Example = strings.ReplaceAll(cmd.Example, " plan ", " apply ")
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return s.apply(cmd.Context()) }
+		cmd.Flags().BoolVar(&s.yes, "yes", false, "do not ask")
 	}
 	s.o.indexFlags(cmd)
 	cmd.Flags().StringVar(&s.schema, "schema", "", "take the index's definition from this `FILE`, as the service's REST API has it (default: the sample index)")
@@ -163,6 +162,11 @@ func (s *indexSetup) apply(ctx context.Context) error {
 	if err != nil || len(plan.Steps) == 0 {
 		return err
 	}
+	if !s.yes {
+		if err = s.Confirm(ctx, "Do this?"); err != nil {
+			return err
+		}
+	}
 	if err = plan.Apply(ctx, s.service); err != nil {
 		if errors.Is(err, indexplan.ErrDropped) {
 			return shell.Hint(err, "do not put documents there: everybody would see them. Does the service offer api-version %s?", searchclient.DefaultAPIVersion)
@@ -238,22 +242,14 @@ func (s *indexSetup) destroy(ctx context.Context, name string) error {
 
 // confirm has the person type the name.
 func (s *indexSetup) confirm(ctx context.Context) error {
-	if file, ok := s.In.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
-		return shell.Usage(shell.Hint(errors.New("nothing was deleted: there is no terminal to ask at"), "onbehalf setup index destroy %s --yes%s", s.o.index, s.o.repeated()))
+	name, err := s.Ask(ctx, "Nothing brings the documents back. Type the index's name to delete it: ")
+	switch {
+	case errors.Is(err, shell.ErrNobody):
+		return shell.Usage(shell.Hint(fmt.Errorf("nothing was deleted: %w", err), "onbehalf setup index destroy %s --yes%s", s.o.index, s.o.repeated()))
+	case err != nil:
+		return err
+	case name != s.o.index:
+		return errors.New("nothing was deleted: that is not the index's name")
 	}
-	fmt.Fprint(s.Err, "Nothing brings the documents back. Type the index's name to delete it: ")
-	typed := make(chan string, 1)
-	go func() { // a read of a terminal cannot be ended: it is left behind when the command ends
-		line, _ := bufio.NewReader(s.In).ReadString('\n')
-		typed <- strings.TrimSpace(line)
-	}()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case name := <-typed:
-		if name != s.o.index {
-			return errors.New("nothing was deleted: that is not the index's name")
-		}
-		return nil
-	}
+	return nil
 }
