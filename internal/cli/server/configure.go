@@ -116,7 +116,7 @@ func (r registration) search() (serve.Search, error) {
 		return search, shell.Usage(errors.New("AZURE_SEARCH_ENDPOINT: want https://NAME.search.windows.net"))
 	}
 	if !search.Key.IsZero() {
-		return search, nil
+		return search, r.settings.MayGo("AZURE_SEARCH_KEY", "AZURE_SEARCH_ENDPOINT")
 	}
 	var err error
 	search.Credential, err = r.identity(search.Endpoint)

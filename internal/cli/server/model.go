@@ -78,7 +78,7 @@ func openAIModel(settings *shell.Settings, plain bool) (openai.Config, error) {
 		return cfg, nil // Ollama, vLLM
 	}
 	cfg.Credential = fresh(settings, "OPENAI_API_KEY")
-	return cfg, nil
+	return cfg, settings.MayGo("OPENAI_API_KEY", "OPENAI_BASE_URL")
 }
 
 // azureModel is Azure OpenAI: by the API without versions, unless one is named.
@@ -99,7 +99,7 @@ func azureModel(settings *shell.Settings) (openai.Config, error) {
 	}
 	if settings.Get("AZURE_OPENAI_API_KEY") != "" {
 		cfg.Credential = fresh(settings, "AZURE_OPENAI_API_KEY")
-		return cfg, nil
+		return cfg, settings.MayGo("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT")
 	}
 	cfg.Entra = true
 	cfg.Credential, err = entraCredential(settings, endpoint.Hostname())

@@ -30,6 +30,7 @@ type Settings struct {
 
 type layer struct {
 	source string
+	found  bool // a file of the working directory that nobody named
 	lookup func(name string) (string, bool)
 }
 
@@ -80,11 +81,11 @@ func where() map[string]string {
 // read onbehalf.yaml of the user's configuration directory alone.
 func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
 	out := &Settings{
-		layers: []layer{{"environment", s.Environ}},
+		layers: []layer{{source: "environment", lookup: s.Environ}},
 		again:  func() (*Settings, error) { return s.Settings(trustWorkingDirectory) },
 	}
-	add := func(source string, values map[string]string) {
-		out.layers = append(out.layers, layer{source, func(name string) (string, bool) {
+	add := func(source string, found bool, values map[string]string) {
+		out.layers = append(out.layers, layer{source, found, func(name string) (string, bool) {
 			value, ok := values[name]
 			return value, ok
 		}})
@@ -94,13 +95,13 @@ func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
 		if err != nil {
 			return nil, Usage(Hint(err, "--env wants a file of NAME=value lines, such as \"onbehalf local --write-env FILE\" writes"))
 		}
-		add(s.envFile, values)
+		add(s.envFile, false, values)
 	} else if trustWorkingDirectory {
 		values, err := readEnv(filepath.Join(s.Dir, ".env"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		add(".env", values)
+		add(".env", true, values)
 	}
 	file := filepath.Join(s.Dir, "onbehalf.yaml")
 	if !trustWorkingDirectory {
@@ -114,13 +115,13 @@ func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	add(file, values)
+	add(file, trustWorkingDirectory, values)
 	return out, nil
 }
 
 // SettingsOf makes settings of a map, for programs that start others' parts in one process.
 func SettingsOf(values map[string]string) *Settings {
-	return &Settings{layers: []layer{{"given", func(name string) (string, bool) {
+	return &Settings{layers: []layer{{source: "given", lookup: func(name string) (string, bool) {
 		value, ok := values[name]
 		return value, ok
 	}}}}
@@ -129,18 +130,35 @@ func SettingsOf(values map[string]string) *Settings {
 // Override puts a flag's value in front of everything; an empty value changes nothing.
 func (s *Settings) Override(name, value string) {
 	if value != "" {
-		s.layers = slices.Insert(s.layers, 0, layer{"flag", func(asked string) (string, bool) { return value, asked == name }})
+		s.layers = slices.Insert(s.layers, 0, layer{source: "flag", lookup: func(asked string) (string, bool) { return value, asked == name }})
 	}
 }
 
 // Get returns a setting, or "". An empty value counts as none.
 func (s *Settings) Get(name string) string {
+	value, _ := s.get(name)
+	return value
+}
+
+func (s *Settings) get(name string) (string, layer) {
 	for _, l := range s.layers {
 		if value, ok := l.lookup(name); ok && value != "" {
-			return value
+			return value, l
 		}
 	}
-	return ""
+	return "", layer{}
+}
+
+// MayGo refuses to send a secret to an address that a file of the working directory gives which nobody named, unless
+// such a file gives the secret, too: a hostile .env in a cloned repository must not collect a key of the environment.
+func (s *Settings) MayGo(secret, address string) error {
+	value, from := s.get(secret)
+	_, to := s.get(address)
+	if value == "" || from.found || !to.found {
+		return nil
+	}
+	return Usage(Hint(fmt.Errorf("%s is from the %s, and %s from %s, which nobody named", secret, from.source, address, to.source),
+		"if the address is right, set %s in the environment, too, or name its file by --env", address))
 }
 
 // Fresh returns a setting as it is now, reading the files again: for a secret that is changed while a server runs.

@@ -103,6 +103,38 @@ func TestPrecedenceOfSettings(t *testing.T) {
 	}
 }
 
+// A file that nobody named must not collect a key of the environment.
+func TestKeysDoNotGoWhereAFoundFileSays(t *testing.T) {
+	for name, c := range map[string]struct {
+		environ map[string]string
+		dotenv  string
+		named   bool
+		refused bool
+	}{
+		"key from the environment, address found": {map[string]string{"OPENAI_API_KEY": "k"}, "OPENAI_BASE_URL=https://evil.example/v1\n", false, true},
+		"the same file, named":                    {map[string]string{"OPENAI_API_KEY": "k"}, "OPENAI_BASE_URL=https://evil.example/v1\n", true, false},
+		"both found":                              {nil, "OPENAI_API_KEY=k\nOPENAI_BASE_URL=https://model.example/v1\n", false, false},
+		"key found, address of the environment":   {map[string]string{"OPENAI_BASE_URL": "https://model.example/v1"}, "OPENAI_API_KEY=k\n", false, false},
+		"no key":                                  {nil, "OPENAI_BASE_URL=http://localhost:11434/v1\n", false, false},
+		"no address":                              {map[string]string{"OPENAI_API_KEY": "k"}, "TENANT_ID=t\n", false, false},
+	} {
+		s, _ := sh(t, c.environ)
+		write(t, s.Dir, ".env", c.dotenv)
+		if c.named {
+			if err := s.Root("onbehalf", "", "").PersistentFlags().Set("env", filepath.Join(s.Dir, ".env")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settings, err := s.Settings(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = settings.MayGo("OPENAI_API_KEY", "OPENAI_BASE_URL"); (err != nil) != c.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestClientCommandsDoNotReadTheWorkingDirectory(t *testing.T) {
 	s, _ := sh(t, nil)
 	write(t, s.Dir, ".env", "AZURE_AUTHORITY_HOST=https://evil.example/\n")
