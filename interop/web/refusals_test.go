@@ -3,6 +3,7 @@
 package web
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -118,13 +119,14 @@ func (w *window) throughEntra(selector, id string) {
 	eval[bool](w, "window.before = true")
 	w.click(selector)
 	w.until("!window.before")
-	w.until(`location.protocol === "http:" || document.querySelector("button.row, #passwd, button.main")`)
-	if eval[bool](w, `location.protocol === "https:"`) {
-		if eval[bool](w, `!!document.querySelector('button[name=person], button[name=session]')`) {
-			w.click(person(id))
-		} else {
-			w.do(chromedp.SendKeys("#passwd", "Passw0rd!"), chromedp.Click("button.main"))
+	const tries = 5 // Entra asks again while it takes the new sign-in for as old as the one that was revoked
+	for range tries {
+		w.until(`document.readyState === "complete" && (location.protocol === "http:" || document.querySelector("button[name=person], button[name=session]"))`)
+		if eval[bool](w, `location.protocol === "http:"`) {
+			break
 		}
+		eval[bool](w, fmt.Sprintf("document.querySelector(%q)?.click(); true", person(id)))
+		w.do(chromedp.Sleep(1500 * time.Millisecond))
 	}
 	w.until(`location.protocol === "http:" && document.querySelector("#log")`)
 }

@@ -160,8 +160,8 @@ func (w *window) open(path string) {
 func (w *window) click(selector string) {
 	w.t.Helper()
 	w.do(chromedp.WaitVisible(chromedp.CSS(selector)))
-	w.until(`document.readyState === "complete"`) // else what is clicked may still move
-	w.do(chromedp.Click(chromedp.CSS(selector)))
+	w.until(`document.readyState === "complete"`)                                      // else what is clicked may still move
+	w.do(chromedp.Sleep(100*time.Millisecond), chromedp.Click(chromedp.CSS(selector))) // nor is a click lost that comes before a new page is painted
 }
 
 func (w *window) see(selector string) {
