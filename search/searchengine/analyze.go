@@ -61,6 +61,9 @@ func (e *Engine) Analyze(_ context.Context, index string, q AnalyzeRequest) ([]A
 	if err != nil {
 		return nil, err
 	}
+	if a.Grams(q.Text) > maxQueryGrams {
+		return nil, badRequest("The request is invalid. Details: The analyzer would make more than %d tokens of the text.", maxQueryGrams)
+	}
 	return describe(q.Text, a.Append(nil, q.Text)), nil
 }
 

@@ -38,6 +38,9 @@ const (
 	maxTermBytes   = 32_766 // of a value that is filterable, sortable or facetable
 )
 
+// maxGrams is how many terms the analyzers may make of a document by grams. It is no limit of the service: some 200 MB.
+const maxGrams = 4 << 20
+
 // members reads the members of an action's document. The key must be among them.
 func (l *layout) members(doc search.Document, action int) (map[string]json.RawMessage, string, error) {
 	members, err := splitObject(doc)
@@ -134,12 +137,13 @@ type reader struct {
 	builders []inverted.Builder // by searchable field
 	tokenBuf []analysis.Token
 	elements int
+	grams    int   // terms that analyzers may make by grams
 	refusal  error // of this document, though its JSON is right
 }
 
 // begin makes the reader ready for the next document; one that failed may have left something behind.
 func (r *reader) begin() {
-	r.buf, r.elements, r.refusal = r.buf[:0], 0, nil
+	r.buf, r.elements, r.grams, r.refusal = r.buf[:0], 0, 0, nil
 	for i := range r.builders {
 		r.builders[i].Build()
 	}
@@ -262,6 +266,10 @@ func (r *reader) tokens(f *schema.Field, s string) {
 	n := r.layout.searchableOf[f.Path]
 	text := &r.builders[n]
 	base := text.Next()
+	if r.grams += r.layout.searchable[n].ofText.Grams(s); r.grams > maxGrams {
+		r.refusal = refused("Field '%s': the analyzers would make more than %d terms of the document.", f.Path, maxGrams)
+		return
+	}
 	r.tokenBuf = r.layout.searchable[n].ofText.Append(r.tokenBuf[:0], s)
 	for i := range r.tokenBuf {
 		text.Add(r.tokenBuf[i].Term, base+uint32(r.tokenBuf[i].Position)) //nolint:gosec // positions of a document fit

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/onbehalf/onbehalf/search/searchengine/internal/analysis"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/bitset"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/inverted"
 	"github.com/onbehalf/onbehalf/search/searchengine/internal/lucene"
@@ -17,7 +18,11 @@ func (r *run) compilePhrase(q *lucene.Phrase, fields []int, boost float64) (node
 	}
 	var any boolNode
 	for _, field := range fields {
-		if n := r.phraseNode(field, q, boost); n != nil {
+		tokens, err := r.tokens(field, q.Text)
+		if err != nil {
+			return nil, err
+		}
+		if n := r.phraseNode(field, tokens, q.Slop, boost); n != nil {
 			any.should = append(any.should, n)
 		}
 	}
@@ -28,11 +33,11 @@ func (r *run) compilePhrase(q *lucene.Phrase, fields []int, boost float64) (node
 }
 
 // phraseNode is nil when the analyzer leaves nothing.
-func (r *run) phraseNode(field int, q *lucene.Phrase, boost float64) node {
+func (r *run) phraseNode(field int, tokens []analysis.Token, slop int, boost float64) node {
 	f := r.fields[field]
-	p := inverted.Phrase{Field: f, Slop: q.Slop}
+	p := inverted.Phrase{Field: f, Slop: slop}
 	last, missing := "", false
-	for _, t := range r.searchable[field].ofQuery.Append(nil, q.Text) {
+	for _, t := range tokens {
 		posting := f.Posting(t.Term)
 		missing = missing || posting == nil
 		last = t.Term

@@ -155,6 +155,7 @@ type run struct {
 	normsOf []*[256]float32 // by searchable field
 
 	highlighted int // bytes of highlights so far
+	grams       int // tokens that analyzers may have made by grams so far
 }
 
 // answer works the query off. within holds what the caller may see.

@@ -66,7 +66,11 @@ func (r *run) compileTerm(q *lucene.Term, fields []int, boost float64) (node, er
 	}
 	var any boolNode
 	for _, field := range fields {
-		tokens, err := r.termNodes(field, r.searchable[field].ofQuery.Append(nil, q.Text), boost)
+		found, err := r.tokens(field, q.Text)
+		if err != nil {
+			return nil, err
+		}
+		tokens, err := r.termNodes(field, found, boost)
 		if err != nil {
 			return nil, err
 		}
@@ -79,6 +83,18 @@ func (r *run) compileTerm(q *lucene.Term, fields []int, boost float64) (node, er
 		return nil, nil //nolint:nilnil // nothing is left of the query, which is no error
 	}
 	return &any, nil
+}
+
+// maxQueryGrams is how many tokens the analyzers may make of a query by grams.
+const maxQueryGrams = 256 << 10
+
+// tokens analyses a part of a query for a field.
+func (r *run) tokens(field int, text string) ([]analysis.Token, error) {
+	analyzer := r.searchable[field].ofQuery
+	if r.grams += analyzer.Grams(text); r.grams > maxQueryGrams {
+		return nil, badRequest("Invalid expression: The analyzer of field '%s' would make more than %d terms of the query.", r.searchable[field].path, maxQueryGrams)
+	}
+	return analyzer.Append(nil, text), nil
 }
 
 // fieldsOf returns the fields that a part of a query looks into: its own, or those of the request.

@@ -23,6 +23,7 @@ type Analyzer struct {
 	chars   []charFilter
 	cut     tokenizer
 	filters []filter
+	growth  growth
 }
 
 // A tokenizer appends the tokens of a text.

@@ -13,6 +13,7 @@ type parts struct {
 	tokenizers map[string]tokenizer
 	filters    map[string]filter
 	chars      map[string]charFilter
+	growth     map[string]growth // by "tokenizer NAME" and "filter NAME"
 }
 
 // part is any of the analyzers, normalizers, tokenizers and filters of a definition. Which members count depends on
@@ -67,14 +68,16 @@ func (p *part) refuse(what string) error {
 
 // define reads the custom parts of a definition, then what is made of them.
 func (s *Set) define(d *search.Definition) error {
-	s.parts = parts{tokenizers: map[string]tokenizer{}, filters: map[string]filter{}, chars: map[string]charFilter{}}
+	s.parts = parts{tokenizers: map[string]tokenizer{}, filters: map[string]filter{}, chars: map[string]charFilter{}, growth: map[string]growth{}}
 	err := readParts(d.Tokenizers, "tokenizers", func(p *part) (err error) {
 		s.parts.tokenizers[p.Name], err = p.tokenizer()
+		s.parts.growth["tokenizer "+p.Name] = p.growth()
 		return err
 	})
 	if err == nil {
 		err = readParts(d.TokenFilters, "tokenFilters", func(p *part) (err error) {
 			s.parts.filters[p.Name], err = p.filter()
+			s.parts.growth["filter "+p.Name] = p.growth()
 			return err
 		})
 	}
@@ -170,7 +173,7 @@ func (s *Set) customNormalizer(p *part) (*Normalizer, error) {
 
 // Chain makes an analyzer of parts by their names.
 func (s *Set) Chain(tokenizer string, tokenFilters, charFilters []string) (*Analyzer, error) {
-	a := &Analyzer{}
+	a := &Analyzer{growth: s.growthOf(tokenizer, tokenFilters)}
 	var err error
 	if a.cut, err = s.tokenizer(tokenizer); err != nil {
 		return nil, err
