@@ -119,14 +119,10 @@ func (w *window) throughEntra(selector, id string) {
 	eval[bool](w, "window.before = true")
 	w.click(selector)
 	w.until("!window.before")
-	const tries = 5 // Entra asks again while it takes the new sign-in for as old as the one that was revoked
-	for range tries {
-		w.until(`document.readyState === "complete" && (location.protocol === "http:" || document.querySelector("button[name=person], button[name=session]"))`)
-		if eval[bool](w, `location.protocol === "http:"`) {
-			break
-		}
-		eval[bool](w, fmt.Sprintf("document.querySelector(%q)?.click(); true", person(id)))
-		w.do(chromedp.Sleep(1500 * time.Millisecond))
+	// The page of ours that leads to Entra has neither.
+	w.until(`document.readyState === "complete" && document.querySelector("#log, button[name=person], button[name=session]")`)
+	if !eval[bool](w, `!!document.querySelector("#log")`) {
+		eval[bool](w, fmt.Sprintf("document.querySelector(%q).click(); true", person(id)))
 	}
 	w.until(`location.protocol === "http:" && document.querySelector("#log")`)
 }
