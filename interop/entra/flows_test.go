@@ -107,6 +107,10 @@ func run(t *testing.T, e *entratest.Entra, cmd *exec.Cmd) map[string]line {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +136,9 @@ func run(t *testing.T, e *entratest.Entra, cmd *exec.Cmd) map[string]line {
 				policies.Rules = []entraserver.Rule{{Name: "interop", Require: *l.Policy, People: []string{"alice"}, Resources: []string{entra.SearchAppID}}}
 			}
 			e.Policy(policies)
+			if _, err := in.Write([]byte("\n")); err != nil { // it holds
+				t.Error(err)
+			}
 		case l.Done != "":
 			results[l.Done] = l
 		}

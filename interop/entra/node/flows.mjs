@@ -16,6 +16,15 @@ const execute = `api://${env.api}/execute`;
 const auth = (clientId, more) => ({ auth: { clientId, authority: env.authority, knownAuthorities: [host], ...more } });
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString());
 
+// policy has a policy hold, and waits until it does: a line comes back.
+async function policy(name) {
+  const held = new Promise((done) => process.stdin.once('data', done));
+  process.stdin.resume();
+  say({ policy: name });
+  await held;
+  process.stdin.pause();
+}
+
 async function flow(name, run) {
   try {
     say({ done: name, claims: await run() });
@@ -96,7 +105,7 @@ for (const [credential, app] of Object.entries(apps)) {
 
 // A claims challenge: the exchange is refused, the person signs in again with the claims, the exchange succeeds.
 await flow('claims challenge', async () => {
-  say({ policy: 'mfa' });
+  await policy('mfa');
   let challenge;
   try {
     await apps.secret.acquireTokenOnBehalfOf({ oboAssertion: person.accessToken, scopes: [search], skipCache: true });
@@ -108,7 +117,7 @@ await flow('claims challenge', async () => {
   const again = await pca.acquireTokenByDeviceCode({ scopes: [execute], deviceCodeCallback: device, claims: challenge });
   return claimsOf((await apps.secret.acquireTokenOnBehalfOf({ oboAssertion: again.accessToken, scopes: [search] })).accessToken);
 });
-say({ policy: '' });
+await policy('');
 
 // @azure/identity, which wraps MSAL in its own way.
 const options = { authorityHost: env.url, disableInstanceDiscovery: true };

@@ -1,13 +1,14 @@
 """MSAL for Python through every flow, against the Entra that the environment names.
 
-It speaks with the test in lines of JSON: what a person has to do ("open" an address, "approve" a device code), and what
-came of it.
+It speaks with the test in lines of JSON: what a person has to do ("open" an address, "approve" a device code), which
+"policy" is to hold (a line comes back once it does), and what came of it.
 """
 
 import base64
 import http.server
 import json
 import os
+import sys
 import threading
 import urllib.parse
 
@@ -22,6 +23,11 @@ COMMON = {"authority": env["authority"], "instance_discovery": False, "verify": 
 
 def say(**line):
     print(json.dumps(line), flush=True)
+
+
+def policy(name):
+    say(policy=name)
+    sys.stdin.readline()
 
 
 def claims_of(result):
@@ -114,7 +120,7 @@ apps = {
 
 
 def claims_challenge():
-    say(policy="mfa")
+    policy("mfa")
     refused = apps["secret"].acquire_token_on_behalf_of(person["access_token"], [SEARCH])
     if not refused.get("claims"):
         raise RuntimeError(f"no claims came with the refusal: {refused}")
@@ -130,5 +136,5 @@ for credential, app in apps.items():
     flow("on behalf of, " + credential, lambda a=app: claims_of(a.acquire_token_on_behalf_of(person["access_token"], [SEARCH])))
     flow("client credentials, " + credential, lambda a=app: claims_of(a.acquire_token_for_client([GRAPH])))
 flow("claims challenge", claims_challenge)
-say(policy="")
+policy("")
 say(end=True)
