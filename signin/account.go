@@ -20,11 +20,15 @@ type Account struct {
 	Tenant string // as it was named at sign-in: an id, or "organizations"
 }
 
+// accountsOf lists accounts by name: MSAL has them in no order.
 func accountsOf(accounts []public.Account) []Account {
 	list := make([]Account, len(accounts))
 	for i, a := range accounts {
 		list[i] = Account{Name: a.PreferredUsername, Object: a.LocalAccountID, Tenant: a.Realm}
 	}
+	slices.SortFunc(list, func(a, b Account) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Object, b.Object))
+	})
 	return list
 }
 

@@ -204,7 +204,7 @@ func TestTwoAccounts(t *testing.T) {
 	request.Account = ""
 	_, err := client.Token(t.Context(), request)
 	ambiguous := (*signin.Ambiguous)(nil)
-	if !errors.As(err, &ambiguous) || len(ambiguous.Accounts) != 2 || !strings.Contains(err.Error(), "bob@contoso.example") {
+	if !errors.As(err, &ambiguous) || len(ambiguous.Accounts) != 2 || !strings.HasSuffix(err.Error(), ": alice@contoso.example, bob@contoso.example") {
 		t.Errorf("got %v, want the two accounts", err)
 	}
 }
