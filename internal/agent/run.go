@@ -168,7 +168,7 @@ func (t *turn) drive(ctx context.Context) {
 
 func (t *turn) last() *Message { return &t.conv.Messages[len(t.conv.Messages)-1] }
 
-// end gives a message its last state for now.
+// end gives a message the state in which the turn leaves it.
 func (t *turn) end(m *Message, state State, failure string) {
 	m.State, m.Failure = state, failure
 	t.emit(Event{Kind: EventMessage, Message: m.ID, State: state})

@@ -49,9 +49,12 @@ test ! -e onbehalf-setup.json -a ! -e second.json
 
 // The Azure CLI itself: its sign-in is the administrator's, and it runs the script that is made for it.
 func TestByAzureCLI(t *testing.T) {
+	if os.Getenv(rehearsalVar) != "1" {
+		t.Skipf("a rehearsal: runs with %s=1", rehearsalVar)
+	}
 	for _, tool := range []string{"az", "unshare", "ip", "curl", "bash"} {
-		if _, err := exec.LookPath(tool); err != nil || os.Getenv(rehearsalVar) != "1" {
-			t.Skipf("runs with %s=1, and %s on PATH", rehearsalVar, tool)
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("the rehearsal needs %s: %v", tool, err)
 		}
 	}
 	dir := t.TempDir()
