@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 type doctorFlags struct {
 	asJSON, list         bool
+	verbose              bool
 	tokenFile, errorFile string
 	account              string
 	people               *client.People
@@ -32,9 +34,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check the whole set-up and name the cause of what does not work, or explain one token or one error",
 		Long: `Check the set-up that the settings describe: the settings themselves, network and clock, Entra and its keys, the app
 registrations, the credentials, the MCP server, the way of a call with the token of who is signed in here, the search
-service and the index. Nothing is changed anywhere. One line a check: ok, warn, fail or skipped, what was seen, and below it
-the cause and the fix. What depends on a check that failed is skipped and names it, so that one mistake is told once. Exit
-code 1 when a check fails.
+service and the index. Nothing is changed anywhere. For each area it says how many checks are well; each that is not is told
+with what was seen, the cause, and what mends it, in words and as a command to copy. What depends on a check that failed is
+skipped and listed below that one, so that one mistake is told once. -v prints every check. Exit code 1 when a check fails.
 
 --token-file says who a token speaks for, for which API, and every reason for which this set-up would refuse it; the token
 itself is never printed. --error-file explains an error that you have before you, offline: Entra's answer, a page's text,
@@ -57,6 +59,7 @@ an HTTP answer, a line of a log. Both take - for standard input. Exit code 1 whe
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print every check, as soon as it is through")
 	flags.BoolVar(&f.list, "list", false, "print the ids of all checks and what they check")
 	flags.StringVar(&f.tokenFile, "token-file", "", "explain the access token in this `FILE` instead; - for standard input")
 	flags.StringVar(&f.errorFile, "error-file", "", "explain the error in this `FILE` instead, offline; - for standard input")
@@ -153,27 +156,38 @@ func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
 	if err = a.doctorAdministrator(cmd.Context(), f, &cfg); err != nil {
 		return err
 	}
-	var lines func(exam.Result)
-	if !f.asJSON {
-		lines = func(r exam.Result) {
-			var line strings.Builder
-			_ = r.WriteText(&line) // a Builder takes everything
-			_, _ = io.WriteString(a.Out, shell.Printable(line.String()))
-		}
-	}
-	report := doctor.Run(cmd.Context(), cfg, lines)
-	if err = cmd.Context().Err(); err != nil {
-		return err
-	}
-	if f.asJSON {
-		if err = shell.WriteJSON(a.Out, report); err != nil {
-			return err
-		}
-	} else if _, err = fmt.Fprintln(a.Out, report.Summary()); err != nil {
+	report, err := a.examine(cmd.Context(), cfg, f)
+	if err != nil {
 		return err
 	}
 	if failed := report.Count(exam.Fail); failed > 0 {
 		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks failed: %s", failed, len(report.Results), strings.Join(report.IDs(exam.Fail), ", ")))
 	}
 	return nil
+}
+
+// examine runs the checks and writes what came of them.
+func (a *app) examine(ctx context.Context, cfg doctor.Config, f doctorFlags) (*exam.Report, error) {
+	style := exam.Style{Width: a.Width(), Colour: a.Colour(), Clean: shell.Printable}
+	var known exam.Report // until it is interrupted
+	report := doctor.Run(ctx, cfg, func(r exam.Result) {
+		known.Results = append(known.Results, r)
+		if f.verbose && !f.asJSON {
+			_ = r.WriteText(a.Out, style) // the summary says it when the output is gone
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		if !f.verbose && !f.asJSON && len(known.Results) > 0 {
+			_ = known.WriteText(a.Out, style)
+		}
+		return nil, err
+	}
+	switch {
+	case f.asJSON:
+		return report, shell.WriteJSON(a.Out, report)
+	case f.verbose:
+		_, err := fmt.Fprintln(a.Out, report.Summary())
+		return report, err
+	}
+	return report, report.WriteText(a.Out, style)
 }

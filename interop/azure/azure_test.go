@@ -62,7 +62,7 @@ func TestFromAnEmptyTenantToTheFirstAnswer(t *testing.T) {
 	if !strings.Contains(answer, "Handbook") {
 		t.Errorf("the answer lacks the document that everyone may read: %.500s", answer)
 	}
-	s.run("doctor", "--env", ".env")
+	s.run("doctor", "-v", "--env", ".env")
 }
 
 func open(t *testing.T) *stage {

@@ -32,17 +32,14 @@ func newTerminal(sh *shell.Shell) *terminal {
 	t := &terminal{in: sh.In, out: sh.Out, err: sh.Err, width: 100}
 	t.fancy, t.fancyErr = isTerminal(sh.Out), isTerminal(sh.Err)
 	t.interactive = isTerminal(sh.In) && t.fancyErr
-	_, noColour := sh.Environ("NO_COLOR")
+	t.colour = sh.Colour()
 	name, _ := sh.Environ("TERM")
-	t.colour = t.fancy && !noColour && name != "dumb"
 	t.program, _ = sh.Environ("TERM_PROGRAM")
 	if strings.Contains(name, "kitty") {
 		t.program = "kitty"
 	}
-	if file, ok := sh.Out.(*os.File); ok && t.fancy {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 20 {
-			t.width = width
-		}
+	if width := sh.Width(); width > 0 {
+		t.width = width
 	}
 	return t
 }

@@ -21,13 +21,14 @@ const (
 	Skipped Verdict = "skipped"
 )
 
-// Finding is what a check found: what was seen, and, unless all is well, the cause and the fix, which is a command or a
-// place in a portal.
+// Finding is what a check found: what was seen, and, unless all is well, the cause, and what mends it: in words, such as a
+// place in a portal, and where there is one by a command to copy.
 type Finding struct {
 	Verdict Verdict `json:"verdict"`
 	Seen    string  `json:"seen"`
 	Cause   string  `json:"cause,omitempty"`
 	Fix     string  `json:"fix,omitempty"`
+	Command string  `json:"command,omitempty"`
 	Because string  `json:"because,omitempty"` // the check for whose sake this one was skipped
 }
 
@@ -47,6 +48,12 @@ func Warned(seen, cause, fix string) Finding {
 // Failed says what does not work.
 func Failed(seen, cause, fix string) Finding {
 	return Finding{Verdict: Fail, Seen: seen, Cause: cause, Fix: fix}
+}
+
+// By adds the command that mends it.
+func (f Finding) By(command string) Finding {
+	f.Command = command
+	return f
 }
 
 // Check is one check of an S, which all checks share: what a check leaves there is for those that need it.

@@ -3,8 +3,6 @@ package exam
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"strings"
 )
 
 // Report is what came of all checks.
@@ -47,17 +45,4 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Fail    int      `json:"fail"`
 		Skipped int      `json:"skipped"`
 	}{r.Results, r.Count(OK), r.Count(Warn), r.Count(Fail), r.Count(Skipped)})
-}
-
-// WriteText writes a result for people: verdict, id and what was seen on one line, the cause and the fix below it.
-func (r Result) WriteText(w io.Writer) error {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%-7s  %-33s  %s\n", r.Verdict, r.ID, strings.Join(strings.Fields(r.Seen), " ")) // what a server said could look like lines of ours
-	for _, line := range []struct{ label, value string }{{"cause", r.Cause}, {"fix", r.Fix}} {
-		if line.value != "" {
-			fmt.Fprintf(&text, "         %-6s %s\n", line.label+":", line.value)
-		}
-	}
-	_, err := io.WriteString(w, text.String())
-	return err
 }
