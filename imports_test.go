@@ -77,7 +77,7 @@ var mayImport = map[string][]string{
 	"internal/agent/builtin": {"internal/agent"},
 	"internal/agent/openai":  {"identity", "internal/agent"},
 	"internal/history":       {"identity"},
-	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard"},
+	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/agent/mcpdata", "internal/history", "internal/httpguard"},
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},

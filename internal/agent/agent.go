@@ -75,7 +75,8 @@ type Server struct {
 	// Host is shown to people, and part of what makes a tool's definition.
 	Host string
 	// Transport reaches it as the person. Its errors, and those of its OAuthHandler, come back through [Person].Refuse.
-	// Bound the bodies of answers: [BoundBodies].
+	// Bound the bodies of answers: [BoundBodies]. An error with a method ChainID() string tells the chain of the call that
+	// was refused.
 	Transport func(ctx context.Context) (mcp.Transport, error)
 }
 

@@ -3,15 +3,14 @@ package agent
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
+	"github.com/onbehalf/onbehalf/internal/agent/mcplink"
 )
 
 const (
@@ -244,7 +243,7 @@ func (c *Call) params() *mcp.CallToolParams {
 func (t *turn) finish(ctx context.Context, call *Call, server *Server, result *mcp.CallToolResult, err error) {
 	call.Back = nil
 	call.Chain = chainOf(result, err)
-	if _, said := errors.AsType[*jsonrpc.Error](err); said || result != nil {
+	if result != nil || mcplink.Said(err) != nil {
 		t.conv.touch(server)
 	}
 	if err != nil {

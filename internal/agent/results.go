@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
+	"github.com/onbehalf/onbehalf/internal/agent/mcplink"
 )
 
 // leastKept is what is kept of a result even where a turn has brought more than a model is ever sent.
@@ -85,13 +85,13 @@ func (s *Source) key() string {
 
 // failure says in a sentence why a call failed. What the server says is quoted as such.
 func failure(call *Call, err error) string {
-	var said *jsonrpc.Error
+	said := mcplink.Said(err)
 	switch {
 	case errors.Is(err, errSlow), errors.Is(err, context.DeadlineExceeded):
 		return call.Host + " took longer than is waited for: whether the call was done is not known."
 	case errors.Is(err, ErrTooLarge):
 		return call.Host + " answered with more than is accepted."
-	case errors.As(err, &said):
+	case said != nil:
 		return call.Host + " refuses the call, and says: " + mcpdata.Line(said.Message, maxWords)
 	default:
 		return call.Host + " did not answer as it should."
@@ -103,12 +103,20 @@ var chainID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 // metaChain is where our servers name the chain of a call: see package onbehalf.
 const metaChain = "onbehalf/chain"
 
+// chainOf returns the id of the call's chain: as the result or the error of the protocol tells it, or, where a server
+// refused without either, as an error of the transport does by a method ChainID.
 func chainOf(result *mcp.CallToolResult, err error) string {
 	id := ""
 	if result != nil {
 		id, _ = result.Meta[metaChain].(string)
 	}
-	if said, ok := errors.AsType[*jsonrpc.Error](err); ok && len(said.Data) > 0 {
+	if named, ok := errors.AsType[interface {
+		error
+		ChainID() string
+	}](err); ok {
+		id = named.ChainID()
+	}
+	if said := mcplink.Said(err); said != nil && len(said.Data) > 0 {
 		var data struct {
 			Chain string `json:"chain"`
 		}
@@ -127,8 +135,8 @@ func chainOf(result *mcp.CallToolResult, err error) string {
 //
 // https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation
 func linksAsked(err error) *mcp.CallToolResult {
-	said, ok := errors.AsType[*jsonrpc.Error](err)
-	if !ok || said.Code != mcp.CodeURLElicitationRequired {
+	said := mcplink.Said(err)
+	if said == nil || said.Code != mcp.CodeURLElicitationRequired {
 		return nil
 	}
 	var data struct {

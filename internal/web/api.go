@@ -85,7 +85,7 @@ func (a *App) apiRoutes(mux *http.ServeMux) {
 		return t.refetch(v.Context(), v.session, v.PathValue("message"))
 	}))))
 	mux.HandleFunc("POST "+one+"/calls/{call}", a.api(a.with(a.decideCall)))
-	mux.HandleFunc("GET /api/chain/{chain}", a.api(a.showChain))
+	mux.HandleFunc("GET "+one+"/calls/{call}/chain", a.api(a.showChain))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, http.StatusNotFound, "not_found", "there is no such address", "")
 	})

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,17 +10,22 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/onbehalf/onbehalf/chain"
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
 )
 
 // Chain is how a call was done, station by station, in words.
 type Chain struct {
-	ID       string  `json:"id"`
+	ID       string  `json:"id"` // "" where the server keeps none
 	Tool     string  `json:"tool"`
+	Host     string  `json:"host"` // of the server
+	Note     string  `json:"note"` // why there are no hops of the server's
 	Decision string  `json:"decision"`
 	Reason   string  `json:"reason"`
 	Took     string  `json:"took"` // "41 ms"
@@ -35,6 +41,7 @@ type Hop struct {
 	Decision    string    `json:"decision"`
 	Reason      string    `json:"reason"`
 	Before      bool      `json:"before"` // before the call: not part of its time
+	There       bool      `json:"there"`  // at the server, as it tells
 	At          time.Time `json:"at"`
 	Offset      float64   `json:"offset"` // milliseconds since the call began
 	MS          float64   `json:"ms"`
@@ -54,11 +61,12 @@ type Fact struct {
 
 var (
 	chainID      = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	errNoChain   = &apiError{http.StatusNotFound, "no_chain", "the server keeps no such call of yours", "it keeps the newest ones only"}
-	errChainAway = &apiError{http.StatusBadGateway, "chain_away", "the server could not be asked how this was done", "try again in a moment"}
+	errNoCall    = &apiError{http.StatusNotFound, "not_found", "there is no such call in this conversation", "it may have been deleted, or has not run yet"}
+	errNoChain   = errors.New("the server keeps no such call")
+	errChainAway = errors.New("the server could not be asked")
 )
 
-// showChain is GET /api/chain/{chain}.
+// showChain is GET /api/conversations/{id}/calls/{call}/chain.
 func (a *App) showChain(w http.ResponseWriter, v *visit) error {
 	c, err := a.findChain(v)
 	if err == nil {
@@ -67,7 +75,7 @@ func (a *App) showChain(w http.ResponseWriter, v *visit) error {
 	return err
 }
 
-// chainPage is GET /c/{id}/chain/{chain}; with part it is the piece of HTML alone, for the panel beside the conversation.
+// chainPage is GET /c/{id}/calls/{call}/chain; with part it is the piece of HTML alone, for the panel beside the conversation.
 func (a *App) chainPage(w http.ResponseWriter, v *visit) error {
 	back := "/c/" + v.PathValue("id")
 	part := v.URL.Query().Has("part")
@@ -93,28 +101,80 @@ func (a *App) chainPage(w http.ResponseWriter, v *visit) error {
 	return a.pages.show(w, http.StatusOK, "chainpage", ChainPage{Page: a.frame(v, "How it was done"), Back: back, Chain: c})
 }
 
-// findChain fetches the hops of a call from the MCP server that made them, as the person who asked: it shows them to
-// nobody else. The person's sign-in and the token for the server come first; these happened here.
+// findChain tells how a call of a conversation was done. What happened here is told from here: the sign-in, and the token
+// for the server. The hops at the server are asked of it as the person, since it shows them to nobody else; where it keeps
+// none, what it answered stands in their place.
 func (a *App) findChain(v *visit) (Chain, error) {
-	id, name := v.PathValue("chain"), v.URL.Query().Get("server")
-	if !chainID.MatchString(id) {
-		return Chain{}, errNoChain
+	t, err := a.desk.open(v.owner(), v.PathValue("id"))
+	if err != nil {
+		return Chain{}, err
 	}
-	var failed error = errNoChain
-	for i := range a.cfg.Servers {
-		server := &a.cfg.Servers[i]
-		if name != "" && server.Name != name {
-			continue
-		}
-		call, err := a.fetchChain(v.Context(), v.session, server, id)
-		if err == nil {
-			return a.chainOf(v.session, server, call), nil
-		}
-		if !errors.Is(err, errNoChain) {
-			failed = err
+	view := t.view()
+	a.desk.release(t)
+	call := view.call(v.PathValue("call"))
+	if call == nil || !call.Made {
+		return Chain{}, errNoCall
+	}
+	out := chainOf(call)
+	at := slices.IndexFunc(a.cfg.Servers, func(s Server) bool { return s.Name == call.Server })
+	if at < 0 {
+		out.Note = "This server is not configured any more."
+		return out, nil
+	}
+	server := &a.cfg.Servers[at]
+	out.Hops = append(hopsBefore(v.session, server, call), out.Hops...)
+	recorded, err := a.fetchChain(v.Context(), v.session, server, call.Chain)
+	switch {
+	case err == nil:
+		out.add(recorded)
+	case errors.Is(err, errNoChain):
+		out.Note = call.Host + " keeps no more of this call that it would show you."
+	default:
+		out.Note = call.Host + " could not be asked what it did: try again in a moment."
+	}
+	return out, nil
+}
+
+// call finds one by its id.
+func (c *Conversation) call(id string) *Call {
+	for i := range c.Messages {
+		for j := range c.Messages[i].Calls {
+			if one := &c.Messages[i].Calls[j]; one.ID == id {
+				return one
+			}
 		}
 	}
-	return Chain{}, failed
+	return nil
+}
+
+// chainOf is what is known here of a call: that it was made, and what came of it.
+func chainOf(call *Call) Chain {
+	hop := Hop{
+		Title: "Answer of " + call.Host, Text: "It answered", Decision: string(chain.Allowed), At: call.Started.UTC(),
+		MS: milliseconds(call.Lasted), Took: call.Took, Checks: []string{}, Facts: []Fact{},
+	}
+	switch refused := agent.CallState(call.State) == agent.Refused; {
+	case call.Error != "":
+		hop.Decision, hop.Text = string(chain.Failed), call.Error
+	case refused:
+		hop.Decision, hop.Text, hop.Reason, hop.Correlation = string(chain.Refused), call.Refusal.Text, call.Refusal.Code, call.Refusal.Correlation
+		if call.Refusal.Kind == kindUnavailable {
+			hop.Decision = string(chain.Failed)
+		}
+	}
+	hop.Text = strings.TrimSuffix(hop.Text, ".")
+	return Chain{Tool: cmp.Or(call.Tool, call.Server), Host: call.Host, Decision: hop.Decision, Took: call.Took, MS: hop.MS, Hops: []Hop{hop}}
+}
+
+// add puts what a server recorded in the place of its answer.
+func (c *Chain) add(call *recordedCall) {
+	c.ID, c.Decision, c.Reason, c.Took, c.MS = call.ID, string(call.Decision), call.Reason, took(call.Took), milliseconds(call.Took)
+	c.Hops = c.Hops[:len(c.Hops)-1]
+	for _, one := range call.Hops {
+		hop := wordsOf(one, call.Start)
+		hop.There = true
+		c.Hops = append(c.Hops, hop)
+	}
 }
 
 // recordedCall is what a server answers (internal/chainstore).
@@ -134,6 +194,9 @@ const (
 )
 
 func (a *App) fetchChain(ctx context.Context, s *session, server *Server, id string) (*recordedCall, error) {
+	if !chainID.MatchString(id) {
+		return nil, errNoChain
+	}
 	ctx, cancel := context.WithTimeout(ctx, chainTimeout)
 	defer cancel()
 	c, err := a.connect(s, server)
@@ -170,16 +233,37 @@ func (a *App) fetchChain(ctx context.Context, s *session, server *Server, id str
 	}
 	var call recordedCall
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxChain+1))
-	if err != nil || len(text) > maxChain || json.Unmarshal(text, &call) != nil || len(call.Hops) > chain.MaxHops {
+	if err != nil || len(text) > maxChain || json.Unmarshal(text, &call) != nil || len(call.Hops) > chain.MaxHops || call.ID != id {
 		return nil, errChainAway
 	}
+	call.plain()
 	return &call, nil
 }
 
-func (a *App) chainOf(s *session, server *Server, call *recordedCall) Chain {
-	out := Chain{
-		ID: call.ID, Tool: call.Tool, Decision: string(call.Decision), Reason: call.Reason, Took: took(call.Took), MS: milliseconds(call.Took),
+// plain bounds what a server says, and takes out what steers a screen.
+func (c *recordedCall) plain() {
+	const most, each = 200, 64
+	line := func(text string) string { return mcpdata.Line(text, most) }
+	lines := func(texts []string) []string {
+		texts = texts[:min(len(texts), each)]
+		for i := range texts {
+			texts[i] = line(texts[i])
+		}
+		return texts
 	}
+	c.Reason = line(c.Reason)
+	for i := range c.Hops {
+		h := &c.Hops[i]
+		for _, text := range []*string{&h.Reason, &h.Issuer, &h.Audience, &h.Client, &h.Subject, &h.Tenant, &h.Actor, &h.Name, &h.RequestID, &h.CorrelationID} {
+			*text = line(*text)
+		}
+		h.Station = chain.Station(line(string(h.Station)))
+		h.Scopes, h.Methods, h.Checks = lines(h.Scopes), lines(h.Methods), lines(h.Checks)
+	}
+}
+
+// hopsBefore are the person's sign-in and the token for the server, as far as they are those of this call.
+func hopsBefore(s *session, server *Server, call *Call) []Hop {
 	s.mu.Lock()
 	signIn := s.signIn
 	var token chain.Hop
@@ -187,20 +271,17 @@ func (a *App) chainOf(s *session, server *Server, call *recordedCall) Chain {
 		token = c.last
 	}
 	s.mu.Unlock()
-	if !signIn.Start.IsZero() {
-		hop := wordsOf(signIn, call.Start)
-		hop.Before, hop.Title, hop.Text = true, "Sign-in", s.person.Name+" signed in with Entra ID"
-		out.Hops = append(out.Hops, hop)
+	var out []Hop
+	before := func(one chain.Hop, title, text string) {
+		if one.Start.IsZero() || one.Start.After(call.Started.Add(call.Lasted)) {
+			return // of a later sign-in
+		}
+		hop := wordsOf(one, call.Started)
+		hop.Before, hop.Title, hop.Text = true, title, text
+		out = append(out, hop)
 	}
-	if !token.Start.IsZero() {
-		hop := wordsOf(token, call.Start)
-		hop.Before, hop.Title = true, "Token for the MCP server"
-		hop.Text = "This agent got a token of yours that is good for " + server.URL.Host + " alone"
-		out.Hops = append(out.Hops, hop)
-	}
-	for _, one := range call.Hops {
-		out.Hops = append(out.Hops, wordsOf(one, call.Start))
-	}
+	before(signIn, "Sign-in", s.person.Name+" signed in with Entra ID")
+	before(token, "Token for the MCP server", "This agent got a token of yours that is good for "+server.URL.Host+" alone")
 	return out
 }
 
@@ -248,7 +329,7 @@ func stationWords(h chain.Hop) (title, text string) {
 	case chain.Verify:
 		switch {
 		case refused:
-			return "Token checked", "The MCP server refused the token"
+			return "Token not accepted", "The MCP server refused the token"
 		case h.Decision == chain.Cached:
 			return "Token checked", "The MCP server had checked this token a moment ago"
 		}
@@ -256,7 +337,7 @@ func stationWords(h chain.Hop) (title, text string) {
 	case chain.Exchange:
 		switch {
 		case refused:
-			return "Token exchanged", "Entra refused a token for the API behind the tool, on behalf of the person"
+			return "Token not exchanged", "Entra refused a token for the API behind the tool, on behalf of the person"
 		case h.Decision == chain.Cached:
 			return "Token exchanged", "The server still had a token for the API behind the tool, on behalf of the person"
 		}
@@ -272,6 +353,9 @@ func stationWords(h chain.Hop) (title, text string) {
 	case chain.Graph:
 		return "Microsoft Graph", "Microsoft Graph was asked as the person"
 	case chain.Tool:
+		if refused || h.Decision == chain.Failed {
+			return "Tool " + h.Name, "The tool ended without a result"
+		}
 		return "Tool " + h.Name, "The tool ran"
 	default:
 		return string(h.Station), ""

@@ -57,7 +57,7 @@ func TestWithoutScripts(t *testing.T) {
 	w.form("/c/"+c+"/decide?call="+m.Calls[0].ID, "decision", "allow")
 	m = w.answer(w.settled(c))
 	page = w.open("/c/" + c).Body
-	for _, want := range []string{"Roadmap</strong>", m.Sources[0].Extract[:20], m.Sources[0].ScoreText, "/chain/" + m.Calls[0].Chain} {
+	for _, want := range []string{"Roadmap</strong>", m.Sources[0].Extract[:20], m.Sources[0].ScoreText, "/calls/" + m.Calls[0].ID + "/chain?attempt=1"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
@@ -129,7 +129,7 @@ func TestChainPage(t *testing.T) {
 	w.signIn()
 	c := w.begin("*")
 	call := w.answer(w.settled(c)).Calls[0]
-	path := "/c/" + c + "/chain/" + call.Chain + "?server=docs"
+	path := "/c/" + c + "/calls/" + call.ID + "/chain?attempt=1"
 	for _, address := range []string{path, path + "&part=1"} {
 		page := w.open(address)
 		for _, want := range []string{"Alice Archer signed in", "Token exchanged", "the signature", "documents, all of which the person may see", "<rect"} {
@@ -141,7 +141,7 @@ func TestChainPage(t *testing.T) {
 			t.Errorf("%s is not as it should be:\n%s", address, page.Body)
 		}
 	}
-	if page := w.open("/c/" + c + "/chain/" + strings.Repeat("0", 32)); page.Status != http.StatusNotFound {
+	if page := w.open("/c/" + c + "/calls/none/chain"); page.Status != http.StatusNotFound {
 		t.Errorf("an unknown call: HTTP %d", page.Status)
 	}
 	nobody := s.window(t, "bob")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -49,7 +48,7 @@ func (a *App) refuse(_ context.Context, call agent.Call, err error, result *mcp.
 		answer  *entra.Error
 		busy    *serverError
 		said    *jsonrpc.Error
-		network *net.OpError
+		network *url.Error
 	)
 	switch {
 	case errors.As(err, &needed):
@@ -64,14 +63,14 @@ func (a *App) refuse(_ context.Context, call agent.Call, err error, result *mcp.
 		return &agent.Refusal{Kind: kindBlocked, Text: "The server does not let you do this.", Who: forWhom(entra.Operator, "Grant the permission or role that this needs, if that is right.")}
 	case errors.As(err, &busy):
 		return serverBusy(call.Host, busy)
+	case errors.As(err, &network): // before what follows: the SDK adds an error of its own to that of the network
+		return &agent.Refusal{Kind: kindUnavailable, Text: call.Host + " cannot be reached.", Who: "Try again in a moment; if it stays so, tell its operator.", Resumable: true}
 	case errors.As(err, &said):
 		var info refusalInfo
 		if json.Unmarshal(said.Data, &info) == nil {
 			return info.refusal()
 		}
 		return nil
-	case errors.As(err, &network):
-		return &agent.Refusal{Kind: kindUnavailable, Text: call.Host + " cannot be reached.", Who: "Try again in a moment; if it stays so, tell its operator.", Resumable: true}
 	default:
 		return nil
 	}

@@ -100,6 +100,33 @@ func (q acquirer) Token(ctx context.Context, r signin.Request) (identity.Token, 
 	return token, err
 }
 
+// chainHeader names the chain of a call in every answer of our servers: see package onbehalf.
+const chainHeader = "Onbehalf-Chain"
+
+// authorizer tells of a refusal that came as HTTP 401 or 403, of which call it was.
+type authorizer struct{ *signin.Handler }
+
+// Authorize implements the MCP SDK's OAuthHandler.
+func (h authorizer) Authorize(ctx context.Context, req *http.Request, resp *http.Response) error {
+	id := resp.Header.Get(chainHeader)
+	if err := h.Handler.Authorize(ctx, req, resp); err != nil {
+		return &chainedError{err, id}
+	}
+	return nil
+}
+
+// chainedError is an error of a call, and the id of its chain where the server gave one (see [agent.Server]).
+type chainedError struct {
+	error
+	id string
+}
+
+// Unwrap returns the error itself.
+func (e *chainedError) Unwrap() error { return e.error }
+
+// ChainID returns what the server called the chain.
+func (e *chainedError) ChainID() string { return e.id }
+
 // personFor is how a session's turns run.
 func (a *App) personFor(s *session) agent.Person {
 	p := agent.Person{Key: s.name()}
@@ -113,7 +140,7 @@ func (a *App) personFor(s *session) agent.Person {
 					return nil, err
 				}
 				return &mcp.StreamableClientTransport{
-					Endpoint: server.URL.String(), HTTPClient: a.mcp, OAuthHandler: c.handler, DisableStandaloneSSE: true,
+					Endpoint: server.URL.String(), HTTPClient: a.mcp, OAuthHandler: authorizer{c.handler}, DisableStandaloneSSE: true,
 				}, nil
 			},
 		})
@@ -150,7 +177,7 @@ func (t mcpTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil || seconds < 0 {
 			seconds = 0
 		}
-		return nil, &serverError{resp.StatusCode, time.Duration(min(seconds, longest)) * time.Second}
+		return nil, &chainedError{&serverError{resp.StatusCode, time.Duration(min(seconds, longest)) * time.Second}, resp.Header.Get(chainHeader)}
 	}
 	return resp, nil
 }

@@ -51,7 +51,9 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 	out := Call{
 		ID: c.ID, Server: c.Server, Tool: c.Tool, Host: c.Host, Title: c.Title, State: string(c.State), Why: c.Why,
 		Arguments: indented(c.Arguments), Chain: c.Chain, Error: c.Error, Sources: make([]Source, 0, len(c.Sources)),
+		Attempts: c.Attempts, Started: c.Started, Lasted: c.Took,
 	}
+	out.Made = c.Attempts > 0 && (c.State == agent.Succeeded || c.State == agent.Refused || c.State == agent.CallFailed)
 	if out.Title == "" {
 		out.Title = c.Tool
 	}

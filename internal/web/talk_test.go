@@ -163,7 +163,7 @@ func TestTwoPeopleSeeTheirOwn(t *testing.T) {
 				t.Errorf("another person's conversation: HTTP %d", status)
 			}
 		}
-		status, text := w.api(http.MethodGet, "/api/chain/"+m.Calls[0].Chain, "")
+		status, text := w.api(http.MethodGet, "/api/conversations/"+c+"/calls/"+m.Calls[0].ID+"/chain", "")
 		for _, want := range []string{`"station":"sign-in"`, `"station":"verify"`, `"station":"exchange"`, `"station":"search"`} {
 			if status != http.StatusOK || !bytes.Contains(text, []byte(want)) {
 				t.Errorf("%s: the chain lacks %s: HTTP %d %s", name, want, status, text)

@@ -101,12 +101,18 @@ type Call struct {
 	Why       string   `json:"why"`   // a sentence: why it asks
 	Arguments string   `json:"arguments"`
 	Took      string   `json:"took"`  // "12 ms"; "" while it runs
-	Chain     string   `json:"chain"` // 32 hexadecimal digits, or ""
+	Chain     string   `json:"chain"` // the id that the server gave the last attempt: 32 hexadecimal digits, or ""
+	Attempts  int      `json:"attempts"`
 	Output    string   `json:"output"`
 	Sources   []Source `json:"sources"`
 	Refusal   Refusal  `json:"refusal,omitzero"`
 	Error     string   `json:"error"` // state failed: in words
 	Thin      bool     `json:"thin"`  // of what it returned only the documents' ids were kept
+
+	// Of the last attempt: Made once it has ended, so that there is something to tell of how it was done.
+	Made    bool          `json:"-"`
+	Started time.Time     `json:"-"`
+	Lasted  time.Duration `json:"-"`
 }
 
 // Source is a document that a call brought.
@@ -147,7 +153,7 @@ type Link struct {
 	Host string `json:"host"`
 }
 
-// ChainPage is GET /c/{id}/chain/{chain}.
+// ChainPage is GET /c/{id}/calls/{call}/chain.
 type ChainPage struct {
 	Page
 	Back  string // to the conversation

@@ -208,7 +208,7 @@ func (a *App) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /c/{id}/chain/{chain}", a.page(a.chainPage))
+	mux.HandleFunc("GET /c/{id}/calls/{call}/chain", a.page(a.chainPage))
 	a.formRoutes(mux)
 	a.apiRoutes(mux)
 	mux.HandleFunc("/", a.page(func(http.ResponseWriter, *visit) error { return errNoPage }))

@@ -19,6 +19,12 @@ func TestMFAInMidConversation(t *testing.T) {
 	w.ask("roadmap")
 	w.reads(".refusal", "AADSTS50076")
 	w.accessible("MFA is wanted")
+	w.click(".refusal .chainlink") // it came as HTTP 401, and has its chain nevertheless
+	for _, want := range []string{"Alice Archer signed in", "Token for the MCP server", "as it tells", "Entra refused a token for the API", "AADSTS50076"} {
+		w.reads("#chain", want)
+	}
+	w.accessible("the chain of a refusal")
+	w.click("#chain .close")
 	w.click(".refusal .do button")
 	w.click("button.main") // the second factor, at Entra
 	w.see("#log")

@@ -237,11 +237,29 @@ func (l *Link[L]) Call(ctx context.Context, params *mcp.CallToolParams) (*mcp.Ca
 		if err == nil {
 			return result, nil
 		}
-		if _, said := errors.AsType[*jsonrpc.Error](err); !said {
+		if !answered(err) {
 			l.lost(session)
 		}
 		if again || !errors.Is(err, mcp.ErrSessionMissing) {
 			return nil, err
 		}
 	}
+}
+
+// codeRejected is the code of the error by which the SDK marks what it did not bring across, and the session survives.
+const codeRejected = -32005
+
+// Said returns the error that a server answered with, nil where it answered with none or nothing came of it.
+func Said(err error) *jsonrpc.Error {
+	said, ok := errors.AsType[*jsonrpc.Error](err)
+	if !ok || said.Code == codeRejected && said.Data == nil {
+		return nil
+	}
+	return said
+}
+
+// answered reports whether the session is as good as before an error.
+func answered(err error) bool {
+	_, ok := errors.AsType[*jsonrpc.Error](err)
+	return ok
 }
