@@ -77,7 +77,10 @@ var mayImport = map[string][]string{
 	"internal/agent/builtin": {"internal/agent"},
 	"internal/agent/openai":  {"identity", "internal/agent"},
 	"internal/history":       {"identity"},
-	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/agent/mcpdata", "internal/history", "internal/httpguard"},
+	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard", "internal/web/hops", "internal/web/markdown", "internal/web/refusal"},
+	"internal/web/hops":      {"chain", "internal/agent/mcpdata"},
+	"internal/web/markdown":  {},
+	"internal/web/refusal":   {"entra", "signin", "internal/agent"},
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},

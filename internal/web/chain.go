@@ -5,59 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/onbehalf/onbehalf/chain"
-	"github.com/onbehalf/onbehalf/internal/agent"
-	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
+	"github.com/onbehalf/onbehalf/internal/web/hops"
+	"github.com/onbehalf/onbehalf/internal/web/refusal"
 )
-
-// Chain is how a call was done, station by station, in words.
-type Chain struct {
-	ID       string  `json:"id"` // "" where the server keeps none
-	Tool     string  `json:"tool"`
-	Host     string  `json:"host"` // of the server
-	Note     string  `json:"note"` // why there are no hops of the server's
-	Decision string  `json:"decision"`
-	Reason   string  `json:"reason"`
-	Took     string  `json:"took"` // "41 ms"
-	MS       float64 `json:"ms"`
-	Hops     []Hop   `json:"hops"`
-}
-
-// Hop is one station.
-type Hop struct {
-	Station     string    `json:"station"`
-	Title       string    `json:"title"`
-	Text        string    `json:"text"` // a sentence: what was done
-	Decision    string    `json:"decision"`
-	Reason      string    `json:"reason"`
-	Before      bool      `json:"before"` // before the call: not part of its time
-	There       bool      `json:"there"`  // at the server, as it tells
-	At          time.Time `json:"at"`
-	Offset      float64   `json:"offset"` // milliseconds since the call began
-	MS          float64   `json:"ms"`
-	Took        string    `json:"took"`
-	Checks      []string  `json:"checks"`
-	Facts       []Fact    `json:"facts"`
-	Request     string    `json:"request"` // id at the service, for its logs
-	Correlation string    `json:"correlation"`
-}
-
-// Fact is one thing that a hop knows.
-type Fact struct {
-	Label string `json:"label"`
-	Value string `json:"value"`
-	Code  bool   `json:"code"`
-}
 
 var (
 	chainID      = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -104,16 +63,16 @@ func (a *App) chainPage(w http.ResponseWriter, v *visit) error {
 // findChain tells how a call of a conversation was done. What happened here is told from here: the sign-in, and the token
 // for the server. The hops at the server are asked of it as the person, since it shows them to nobody else; where it keeps
 // none, what it answered stands in their place.
-func (a *App) findChain(v *visit) (Chain, error) {
+func (a *App) findChain(v *visit) (hops.Chain, error) {
 	t, err := a.desk.open(v.owner(), v.PathValue("id"))
 	if err != nil {
-		return Chain{}, err
+		return hops.Chain{}, err
 	}
 	view := t.view()
 	a.desk.release(t)
 	call := view.call(v.PathValue("call"))
 	if call == nil || !call.Made {
-		return Chain{}, errNoCall
+		return hops.Chain{}, errNoCall
 	}
 	out := chainOf(call)
 	at := slices.IndexFunc(a.cfg.Servers, func(s Server) bool { return s.Name == call.Server })
@@ -126,7 +85,7 @@ func (a *App) findChain(v *visit) (Chain, error) {
 	recorded, err := a.fetchChain(v.Context(), v.session, server, call.Chain)
 	switch {
 	case err == nil:
-		out.add(recorded)
+		out.Add(recorded)
 	case errors.Is(err, errNoChain):
 		out.Note = call.Host + " keeps no more of this call that it would show you."
 	default:
@@ -148,44 +107,21 @@ func (c *Conversation) call(id string) *Call {
 }
 
 // chainOf is what is known here of a call: that it was made, and what came of it.
-func chainOf(call *Call) Chain {
-	hop := Hop{
+func chainOf(call *Call) hops.Chain {
+	hop := hops.Hop{
 		Title: "Answer of " + call.Host, Text: "It answered", Decision: string(chain.Allowed), At: call.Started.UTC(),
-		MS: milliseconds(call.Lasted), Took: call.Took, Checks: []string{}, Facts: []Fact{},
+		MS: hops.Milliseconds(call.Lasted), Took: call.Took, Checks: []string{}, Facts: []hops.Fact{},
 	}
-	switch refused := agent.CallState(call.State) == agent.Refused; {
-	case call.Error != "":
+	if r := &call.Refusal; call.Error != "" {
 		hop.Decision, hop.Text = string(chain.Failed), call.Error
-	case refused:
-		hop.Decision, hop.Text, hop.Reason, hop.Correlation = string(chain.Refused), call.Refusal.Text, call.Refusal.Code, call.Refusal.Correlation
-		if call.Refusal.Kind == kindUnavailable {
+	} else if r.Kind != "" {
+		hop.Decision, hop.Text, hop.Reason, hop.Correlation = string(chain.Refused), r.Text, r.Code, r.Correlation
+		if r.Kind == refusal.Unavailable {
 			hop.Decision = string(chain.Failed)
 		}
 	}
 	hop.Text = strings.TrimSuffix(hop.Text, ".")
-	return Chain{Tool: cmp.Or(call.Tool, call.Server), Host: call.Host, Decision: hop.Decision, Took: call.Took, MS: hop.MS, Hops: []Hop{hop}}
-}
-
-// add puts what a server recorded in the place of its answer.
-func (c *Chain) add(call *recordedCall) {
-	c.ID, c.Decision, c.Reason, c.Took, c.MS = call.ID, string(call.Decision), call.Reason, took(call.Took), milliseconds(call.Took)
-	c.Hops = c.Hops[:len(c.Hops)-1]
-	for _, one := range call.Hops {
-		hop := wordsOf(one, call.Start)
-		hop.There = true
-		c.Hops = append(c.Hops, hop)
-	}
-}
-
-// recordedCall is what a server answers (internal/chainstore).
-type recordedCall struct {
-	ID       string         `json:"id"`
-	Start    time.Time      `json:"start"`
-	Took     time.Duration  `json:"took"`
-	Tool     string         `json:"tool"`
-	Decision chain.Decision `json:"decision"`
-	Reason   string         `json:"reason"`
-	Hops     []chain.Hop    `json:"hops"`
+	return hops.Chain{Tool: cmp.Or(call.Tool, call.Server), Host: call.Host, Decision: hop.Decision, Took: call.Took, MS: hop.MS, Hops: []hops.Hop{hop}}
 }
 
 const (
@@ -193,7 +129,7 @@ const (
 	chainTimeout = 10 * time.Second
 )
 
-func (a *App) fetchChain(ctx context.Context, s *session, server *Server, id string) (*recordedCall, error) {
+func (a *App) fetchChain(ctx context.Context, s *session, server *Server, id string) (*hops.Recorded, error) {
 	if !chainID.MatchString(id) {
 		return nil, errNoChain
 	}
@@ -231,39 +167,17 @@ func (a *App) fetchChain(ctx context.Context, s *session, server *Server, id str
 	case resp.StatusCode != http.StatusOK:
 		return nil, errChainAway
 	}
-	var call recordedCall
+	var call hops.Recorded
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxChain+1))
 	if err != nil || len(text) > maxChain || json.Unmarshal(text, &call) != nil || len(call.Hops) > chain.MaxHops || call.ID != id {
 		return nil, errChainAway
 	}
-	call.plain()
+	call.Plain()
 	return &call, nil
 }
 
-// plain bounds what a server says, and takes out what steers a screen.
-func (c *recordedCall) plain() {
-	const most, each = 200, 64
-	line := func(text string) string { return mcpdata.Line(text, most) }
-	lines := func(texts []string) []string {
-		texts = texts[:min(len(texts), each)]
-		for i := range texts {
-			texts[i] = line(texts[i])
-		}
-		return texts
-	}
-	c.Reason = line(c.Reason)
-	for i := range c.Hops {
-		h := &c.Hops[i]
-		for _, text := range []*string{&h.Reason, &h.Issuer, &h.Audience, &h.Client, &h.Subject, &h.Tenant, &h.Actor, &h.Name, &h.RequestID, &h.CorrelationID} {
-			*text = line(*text)
-		}
-		h.Station = chain.Station(line(string(h.Station)))
-		h.Scopes, h.Methods, h.Checks = lines(h.Scopes), lines(h.Methods), lines(h.Checks)
-	}
-}
-
 // hopsBefore are the person's sign-in and the token for the server, as far as they are those of this call.
-func hopsBefore(s *session, server *Server, call *Call) []Hop {
+func hopsBefore(s *session, server *Server, call *Call) []hops.Hop {
 	s.mu.Lock()
 	signIn := s.signIn
 	var token chain.Hop
@@ -271,122 +185,16 @@ func hopsBefore(s *session, server *Server, call *Call) []Hop {
 		token = c.last
 	}
 	s.mu.Unlock()
-	var out []Hop
+	var out []hops.Hop
 	before := func(one chain.Hop, title, text string) {
 		if one.Start.IsZero() || one.Start.After(call.Started.Add(call.Lasted)) {
 			return // of a later sign-in
 		}
-		hop := wordsOf(one, call.Started)
+		hop := hops.Of(one, call.Started)
 		hop.Before, hop.Title, hop.Text = true, title, text
 		out = append(out, hop)
 	}
 	before(signIn, "Sign-in", s.person.Name+" signed in with Entra ID")
 	before(token, "Token for the MCP server", "This agent got a token of yours that is good for "+server.URL.Host+" alone")
 	return out
-}
-
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
-}
-
-// wordsOf says a hop in words. What it knows of documents is how many came back, never how many did not.
-func wordsOf(h chain.Hop, start time.Time) Hop {
-	out := Hop{
-		Station: string(h.Station), Decision: string(h.Decision), Reason: h.Reason, At: h.Start.UTC(), Offset: max(milliseconds(h.Start.Sub(start)), 0),
-		MS: milliseconds(h.Took), Took: took(h.Took), Request: h.RequestID, Correlation: h.CorrelationID, Checks: checksIn(h.Checks), Facts: []Fact{},
-	}
-	out.Title, out.Text = stationWords(h)
-	fact := func(label, value string, code bool) {
-		if value != "" {
-			out.Facts = append(out.Facts, Fact{label, value, code})
-		}
-	}
-	fact("As", h.Subject, true)
-	fact("For (audience)", h.Audience, true)
-	fact("Client", h.Client, true)
-	fact("Acting agent", h.Actor, true)
-	fact("Tenant", h.Tenant, true)
-	fact("Issuer", h.Issuer, true)
-	fact("Permissions", strings.Join(h.Scopes, ", "), true)
-	fact("Signed in with", methodsIn(h.Methods), false)
-	if !h.Expires.IsZero() {
-		fact("Ends", h.Expires.UTC().Format("2006-01-02 15:04:05 UTC"), false)
-	}
-	if h.Station == chain.Search && (h.Decision == chain.Allowed || h.Decision == chain.Cached) {
-		fact("Documents returned", strconv.Itoa(h.Count), false)
-	}
-	if h.Status != 0 {
-		fact("HTTP", strconv.Itoa(h.Status), false)
-	}
-	return out
-}
-
-func stationWords(h chain.Hop) (title, text string) {
-	refused := h.Decision == chain.Refused
-	switch h.Station {
-	case chain.SignIn:
-		return "Sign-in", "The person signed in"
-	case chain.Verify:
-		switch {
-		case refused:
-			return "Token not accepted", "The MCP server refused the token"
-		case h.Decision == chain.Cached:
-			return "Token checked", "The MCP server had checked this token a moment ago"
-		}
-		return "Token checked", "The MCP server checked whose token it is, and that it is meant for this server"
-	case chain.Exchange:
-		switch {
-		case refused:
-			return "Token not exchanged", "Entra refused a token for the API behind the tool, on behalf of the person"
-		case h.Decision == chain.Cached:
-			return "Token exchanged", "The server still had a token for the API behind the tool, on behalf of the person"
-		}
-		return "Token exchanged", "Entra exchanged it, on behalf of the person, for a token of the API behind the tool"
-	case chain.Search:
-		switch {
-		case refused:
-			return "Documents", "The search service refused the query"
-		case h.Count == 1:
-			return "Documents", "Azure AI Search returned 1 document that the person may see"
-		}
-		return "Documents", fmt.Sprintf("Azure AI Search returned %d documents, all of which the person may see", h.Count)
-	case chain.Graph:
-		return "Microsoft Graph", "Microsoft Graph was asked as the person"
-	case chain.Tool:
-		if refused || h.Decision == chain.Failed {
-			return "Tool " + h.Name, "The tool ended without a result"
-		}
-		return "Tool " + h.Name, "The tool ran"
-	default:
-		return string(h.Station), ""
-	}
-}
-
-// checksIn says in words what was checked.
-func checksIn(checks []string) []string {
-	words := map[string]string{
-		"signature": "the signature", "key-issuer": "that the key is the issuer's", "iss": "who issued it", "ver": "its version", "aud": "for whom it is",
-		"exp": "that it has not expired", "person": "that a person stands behind it", "scp": "the permission", "azp": "the client", "oid": "who the person is",
-		"groups": "the person's groups",
-	}
-	out := make([]string, 0, len(checks))
-	for _, check := range checks {
-		if word, ok := words[check]; ok {
-			check = word
-		}
-		out = append(out, check)
-	}
-	return out
-}
-
-func methodsIn(methods []string) string {
-	words := map[string]string{"pwd": "password", "mfa": "a second factor", "rsa": "a key", "fido": "a security key", "otp": "a one-time code", "wia": "Windows"}
-	out := make([]string, 0, len(methods))
-	for _, method := range methods {
-		if word, ok := words[method]; ok {
-			method = word
-		}
-		out = append(out, method)
-	}
-	return strings.Join(out, ", ")
 }

@@ -11,14 +11,15 @@ import (
 
 	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/internal/web"
+	"github.com/onbehalf/onbehalf/internal/web/hops"
 )
 
 // chain asks how the first call of a conversation was done.
-func (w *window) chain(t *testing.T, conversation string) (web.Chain, string) {
+func (w *window) chain(t *testing.T, conversation string) (hops.Chain, string) {
 	t.Helper()
 	call := w.answer(w.get(conversation)).Calls[0]
 	status, text := w.api(http.MethodGet, "/api/conversations/"+conversation+"/calls/"+call.ID+"/chain", "")
-	var c web.Chain
+	var c hops.Chain
 	if err := json.Unmarshal(text, &c); err != nil || status != http.StatusOK {
 		t.Fatalf("HTTP %d %s", status, text)
 	}
@@ -30,7 +31,7 @@ func (w *window) chain(t *testing.T, conversation string) (web.Chain, string) {
 }
 
 // way is a chain in short: "sign-in allowed, token cached, …".
-func way(c web.Chain) string {
+func way(c hops.Chain) string {
 	out := make([]string, 0, len(c.Hops))
 	for _, h := range c.Hops {
 		name := h.Station

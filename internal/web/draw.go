@@ -11,6 +11,8 @@ import (
 
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/web/hops"
+	"github.com/onbehalf/onbehalf/internal/web/refusal"
 )
 
 // Pages get what changes as pieces of HTML, made by the templates that make the whole page: there is one rendering, and
@@ -102,9 +104,9 @@ func callIcon(state string) string {
 
 func refusalIcon(kind string) string {
 	switch kind {
-	case kindSignIn, kindExpired, kindConsent:
+	case refusal.SignIn, refusal.Expired, refusal.Consent:
 		return "key"
-	case kindBlocked, kindNotAssigned:
+	case refusal.Blocked, refusal.NotAssigned:
 		return "no"
 	default:
 		return "bad"
@@ -113,21 +115,21 @@ func refusalIcon(kind string) string {
 
 func refusalTitle(kind string) string {
 	switch kind {
-	case kindSignIn:
+	case refusal.SignIn:
 		return "Sign in once more"
-	case kindExpired:
+	case refusal.Expired:
 		return "Your sign-in no longer counts"
-	case kindConsent:
+	case refusal.Consent:
 		return "Your consent is needed"
-	case kindBlocked:
+	case refusal.Blocked:
 		return "A policy does not allow this"
-	case kindNotAssigned:
+	case refusal.NotAssigned:
 		return "You are not assigned to this"
-	case kindThrottled:
+	case refusal.Throttled:
 		return "Too much at once"
-	case kindUnavailable:
+	case refusal.Unavailable:
 		return "It does not answer now"
-	case kindLink:
+	case refusal.Link:
 		return "It wants you to open an address"
 	default:
 		return "This is not set up"
@@ -161,11 +163,11 @@ func decisionWord(decision string) string {
 // barScale is how wide the bar of a whole call is, and barLeast how wide that of a hop is at least.
 const barScale, barLeast = 1000, 8
 
-func barStart(h Hop, all float64) string {
+func barStart(h hops.Hop, all float64) string {
 	return fmt.Sprintf("%.0f", barScale*within(h.Offset, all)*(1-barLeast/float64(barScale)))
 }
 
-func barWidth(h Hop, all float64) string {
+func barWidth(h hops.Hop, all float64) string {
 	return fmt.Sprintf("%.0f", max(barScale*min(within(h.MS, all), 1-within(h.Offset, all)), barLeast))
 }
 

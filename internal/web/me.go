@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/internal/web/hops"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
@@ -113,7 +114,7 @@ func (a *App) addToken(v *visit, page *MePage) {
 			page.Claims = append(page.Claims, Claim{label, value, note, code})
 		}
 	}
-	add("Signed in with", methodsIn(claims.AuthMethod), "", false)
+	add("Signed in with", hops.MethodsInWords(claims.AuthMethod), "", false)
 	add("Authentication contexts", strings.Join(claims.Contexts, ", "), "stronger sign-ins that you have passed", true)
 	add("Client", client, "this agent, as your organization knows it", true)
 	add("Permissions", claims.Scopes, "what this agent may ask for as you", true)

@@ -16,6 +16,7 @@ import (
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/web/refusal"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
@@ -145,20 +146,11 @@ func (a *App) personFor(s *session) agent.Person {
 			},
 		})
 	}
-	p.Refuse = func(ctx context.Context, call agent.Call, err error, result *mcp.CallToolResult) *agent.Refusal {
-		return a.refuse(ctx, call, err, result)
+	p.Refuse = func(_ context.Context, call agent.Call, err error, result *mcp.CallToolResult) *agent.Refusal {
+		return refusal.Of(call.Host, err, result)
 	}
 	return p
 }
-
-// serverError is an answer of an MCP server that no protocol says anything in.
-type serverError struct {
-	status int
-	wait   time.Duration // Retry-After; 0 for none
-}
-
-// Error implements error.
-func (e *serverError) Error() string { return "the server answers HTTP " + strconv.Itoa(e.status) }
 
 // mcpTransport makes errors of answers that say "not now": the SDK would tell them apart by their text alone.
 type mcpTransport struct{ base http.RoundTripper }
@@ -177,7 +169,7 @@ func (t mcpTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil || seconds < 0 {
 			seconds = 0
 		}
-		return nil, &chainedError{&serverError{resp.StatusCode, time.Duration(min(seconds, longest)) * time.Second}, resp.Header.Get(chainHeader)}
+		return nil, &chainedError{&refusal.BusyError{Status: resp.StatusCode, Wait: time.Duration(min(seconds, longest)) * time.Second}, resp.Header.Get(chainHeader)}
 	}
 	return resp, nil
 }

@@ -7,10 +7,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
 	"github.com/onbehalf/onbehalf/internal/history"
+	"github.com/onbehalf/onbehalf/internal/web/hops"
+	"github.com/onbehalf/onbehalf/internal/web/refusal"
 )
 
 // show makes the agent's conversation into what pages and scripts show: words for states and times, HTML for Markdown,
@@ -33,7 +34,7 @@ func (a *App) showMessage(conversation string, m *agent.Message, thin bool) Mess
 		Calls: make([]Call, 0, len(m.Calls)), Notes: append([]string{}, m.Notes...), Sources: []Source{},
 	}
 	if m.Role == agent.Assistant {
-		out.HTML = a.markdown.html(m.Text)
+		out.HTML = a.markdown.HTML(m.Text)
 	}
 	if thin {
 		out.Notes = append(out.Notes, notKept)
@@ -61,7 +62,7 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 		out.Title = c.Server
 	}
 	if c.Took > 0 && c.State != agent.InFlight {
-		out.Took = took(c.Took)
+		out.Took = hops.Took(c.Took)
 	}
 	if c.Result != nil {
 		out.Output = cut(indented(json.RawMessage(c.Result.Text)), maxOutput)
@@ -127,9 +128,9 @@ func showRefusal(conversation string, c *agent.Call) Refusal {
 		return "/c/" + conversation + "/" + what + "?call=" + url.QueryEscape(c.ID)
 	}
 	switch r.Kind {
-	case kindSignIn, kindExpired:
+	case refusal.SignIn, refusal.Expired:
 		out.Button = &Button{"Sign in and go on", "POST", path("signin")}
-	case kindConsent:
+	case refusal.Consent:
 		out.Button = &Button{"Give consent and go on", "GET", path("consent")}
 	default:
 		out.Button = &Button{"Try again", "POST", path("resume")}
@@ -198,19 +199,6 @@ func indented(arguments json.RawMessage) string {
 		return string(arguments)
 	}
 	return out.String()
-}
-
-// took says how long something took.
-func took(d time.Duration) string {
-	ms := float64(d) / float64(time.Millisecond)
-	switch {
-	case ms < 10:
-		return fmt.Sprintf("%.1f ms", ms)
-	case ms < 1000:
-		return fmt.Sprintf("%.0f ms", ms)
-	default:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
 }
 
 // cut shortens a text at a boundary of characters.

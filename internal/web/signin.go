@@ -16,6 +16,7 @@ import (
 	"github.com/onbehalf/onbehalf/internal/agent"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httpguard"
+	"github.com/onbehalf/onbehalf/internal/web/refusal"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
@@ -279,7 +280,7 @@ func (a *App) signInFailed(w http.ResponseWriter, v *visit, begun *attempt, err 
 		advice := refused.Err.Advice()
 		a.cfg.Logger.InfoContext(v.Context(), "a sign-in was refused", slog.String("reason", refused.Err.Error()), slog.String("correlation", refused.Err.Correlation))
 		shown = &pageError{
-			status: http.StatusForbidden, heading: "You are not signed in", text: advice.Cause, hint: adviceText(advice),
+			status: http.StatusForbidden, heading: "You are not signed in", text: advice.Cause, hint: refusal.Advice(advice),
 			correlation: refused.Err.Correlation, signIn: true,
 		}
 	} else {
@@ -291,13 +292,6 @@ func (a *App) signInFailed(w http.ResponseWriter, v *visit, begun *attempt, err 
 	v.session.say(&Notice{Kind: "bad", Text: shown.text + " " + shown.hint, Correlation: shown.correlation})
 	redirect(w, begun.back)
 	return nil
-}
-
-func adviceText(advice entra.Advice) string {
-	if advice.Who == entra.You {
-		return advice.Fix
-	}
-	return "This is for " + advice.Who + ": " + advice.Fix
 }
 
 // errSignedOut is why turns end: the person reads it.

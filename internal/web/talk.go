@@ -406,7 +406,7 @@ func (t *talk) emitText(r *run, e agent.Event) {
 	data := map[string]any{"message": e.Message, "text": e.Text}
 	if now := t.desk.app.cfg.Now(); now.Sub(r.drawn) >= drawEvery {
 		r.drawn = now
-		m.HTML = t.desk.app.markdown.html(m.Text)
+		m.HTML = t.desk.app.markdown.HTML(m.Text)
 		t.shown.finishTurns()
 		data["html"] = m.HTML
 	}

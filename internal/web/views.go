@@ -3,6 +3,8 @@ package web
 import (
 	"html/template"
 	"time"
+
+	"github.com/onbehalf/onbehalf/internal/web/hops"
 )
 
 // What pages show and what the JSON of the API holds: one set of structs for both, so that words (times, sentences,
@@ -157,7 +159,7 @@ type Link struct {
 type ChainPage struct {
 	Page
 	Back  string // to the conversation
-	Chain Chain
+	Chain hops.Chain
 }
 
 // MePage is GET /me.

@@ -21,6 +21,7 @@ import (
 	"github.com/onbehalf/onbehalf/internal/agent"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httpguard"
+	"github.com/onbehalf/onbehalf/internal/web/markdown"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
@@ -89,7 +90,7 @@ type App struct {
 	sessions *sessions
 	entrance *entrance
 	desk     *desk
-	markdown *markdown
+	markdown *markdown.Renderer
 	model    Model
 	mcp      *http.Client
 	handler  http.Handler
@@ -117,7 +118,7 @@ func New(cfg Config) (*App, error) {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	a.sessions = newSessions(cfg.Sessions, cookieSuffix(cfg.URL), cfg.Now, func(s *session) { cfg.Agent.Forget(s.name()) })
-	a.desk, a.markdown, a.model, a.mcp = newDesk(a), newMarkdown(), cfg.Model, mcpClient(cfg.MCPClient)
+	a.desk, a.markdown, a.model, a.mcp = newDesk(a), markdown.New(), cfg.Model, mcpClient(cfg.MCPClient)
 	a.calls = httpguard.NewLimiter(callsPerSecond, callsAtOnce, cfg.Now)
 	a.asks = httpguard.NewLimiter(asksPerSecond, asksAtOnce, cfg.Now)
 	a.doors = httpguard.NewLimiter(doorsPerSecond, doorsAtOnce, cfg.Now)

@@ -1,4 +1,5 @@
-package web
+// Package markdown makes what a model writes into HTML that may stand in a page.
+package markdown
 
 import (
 	"bytes"
@@ -20,11 +21,11 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// markdown makes a model's text into HTML that may stand in a page. The text is foreign: a model repeats what documents
+// Renderer makes a model's text into HTML that may stand in a page. The text is foreign: a model repeats what documents
 // say. Raw HTML in it is left out; links lead to http and https only, show their host where their text does not, and
 // tell nobody where they were; images become links, since the browser would fetch them without being asked. What comes
 // out is then held against a list of what may be there: two libraries have to be wrong for a script to pass.
-type markdown struct {
+type Renderer struct {
 	convert goldmark.Markdown
 	policy  *bluemonday.Policy
 }
@@ -37,7 +38,8 @@ const (
 	maxNesting  = 32       // of quotes and lists that begin in one line
 )
 
-func newMarkdown() *markdown {
+// New returns a renderer. It is safe for concurrent use.
+func New() *Renderer {
 	policy := bluemonday.NewPolicy()
 	policy.AllowElements("p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "li", "strong", "em", "del", "code", "pre", "blockquote",
 		"table", "thead", "tbody", "tr", "th", "td")
@@ -51,7 +53,7 @@ func newMarkdown() *markdown {
 	policy.RequireNoFollowOnLinks(true)
 	policy.RequireNoReferrerOnLinks(true)
 	policy.AddTargetBlankToFullyQualifiedLinks(true) // with rel noopener
-	return &markdown{
+	return &Renderer{
 		convert: goldmark.New(
 			goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)), extension.Strikethrough,
 				extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"}))),
@@ -62,8 +64,8 @@ func newMarkdown() *markdown {
 	}
 }
 
-// html renders a text.
-func (m *markdown) html(text string) template.HTML {
+// HTML renders a text.
+func (m *Renderer) HTML(text string) template.HTML {
 	text, rest := tame(strings.Map(inPlace, text))
 	var out bytes.Buffer
 	if err := m.convert.Convert([]byte(text), &out); err != nil {

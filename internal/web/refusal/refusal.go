@@ -1,13 +1,15 @@
-package web
+// Package refusal puts what failed into words and into what the person can do. The words are ours and those of the AADSTS
+// catalogue; what a server says chooses among them and adds none.
+package refusal
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,15 +23,15 @@ import (
 
 // Kinds of refusals, as pages know them.
 const (
-	kindSignIn        = "sign-in"
-	kindConsent       = "consent"
-	kindBlocked       = "blocked"
-	kindNotAssigned   = "not-assigned"
-	kindExpired       = "expired"
-	kindThrottled     = "throttled"
-	kindMisconfigured = "misconfigured"
-	kindUnavailable   = "unavailable"
-	kindLink          = "link"
+	SignIn        = "sign-in"
+	Consent       = "consent"
+	Blocked       = "blocked"
+	NotAssigned   = "not-assigned"
+	Expired       = "expired"
+	Throttled     = "throttled"
+	Misconfigured = "misconfigured"
+	Unavailable   = "unavailable"
+	Link          = "link"
 )
 
 const notAssigned = 50105 // AADSTS
@@ -37,16 +39,16 @@ const notAssigned = 50105 // AADSTS
 // metaRefusal is where a server of ours says to programs why it refused: see package onbehalf.
 const metaRefusal = "onbehalf/refusal"
 
-// refuse turns what failed into words and into what the person can do. The words are ours and the catalogue's; what a
-// server says about it chooses among them and adds none.
-func (a *App) refuse(_ context.Context, call agent.Call, err error, result *mcp.CallToolResult) *agent.Refusal {
+// Of says what an error of the way to a server, or a result that is an error or wants something, means to the person; nil
+// where it is no refusal but a failure.
+func Of(host string, err error, result *mcp.CallToolResult) *agent.Refusal {
 	if result != nil {
 		return refusedResult(result)
 	}
 	var (
 		needed  *signin.Needed
 		answer  *entra.Error
-		busy    *serverError
+		busy    *BusyError
 		said    *jsonrpc.Error
 		network *url.Error
 	)
@@ -56,15 +58,15 @@ func (a *App) refuse(_ context.Context, call agent.Call, err error, result *mcp.
 	case errors.As(err, &answer):
 		return refusedByEntra(answer)
 	case errors.Is(err, signin.ErrNotTrusted):
-		return &agent.Refusal{Kind: kindMisconfigured, Text: "This server asks for a token that nobody said it may have, so it got none.", Who: forWhom(entra.Operator, "Name its App ID URI where the server is configured, if that API is the server's own.")}
+		return &agent.Refusal{Kind: Misconfigured, Text: "This server asks for a token that nobody said it may have, so it got none.", Who: forWhom(entra.Operator, "Name its App ID URI where the server is configured, if that API is the server's own.")}
 	case errors.Is(err, signin.ErrStillRefused), errors.Is(err, signin.ErrTooMany):
-		return &agent.Refusal{Kind: kindMisconfigured, Text: "The server does not accept your sign-in, although it is new.", Who: forWhom(entra.Operator, "Compare the audience, issuer and clock that the server expects with what it gets.")}
+		return &agent.Refusal{Kind: Misconfigured, Text: "The server does not accept your sign-in, although it is new.", Who: forWhom(entra.Operator, "Compare the audience, issuer and clock that the server expects with what it gets.")}
 	case errors.Is(err, signin.ErrForbidden):
-		return &agent.Refusal{Kind: kindBlocked, Text: "The server does not let you do this.", Who: forWhom(entra.Operator, "Grant the permission or role that this needs, if that is right.")}
+		return &agent.Refusal{Kind: Blocked, Text: "The server does not let you do this.", Who: forWhom(entra.Operator, "Grant the permission or role that this needs, if that is right.")}
 	case errors.As(err, &busy):
-		return serverBusy(call.Host, busy)
+		return serverBusy(host, busy)
 	case errors.As(err, &network): // before what follows: the SDK adds an error of its own to that of the network
-		return &agent.Refusal{Kind: kindUnavailable, Text: call.Host + " cannot be reached.", Who: "Try again in a moment; if it stays so, tell its operator.", Resumable: true}
+		return &agent.Refusal{Kind: Unavailable, Text: host + " cannot be reached.", Who: "Try again in a moment; if it stays so, tell its operator.", Resumable: true}
 	case errors.As(err, &said):
 		var info refusalInfo
 		if json.Unmarshal(said.Data, &info) == nil {
@@ -76,10 +78,19 @@ func (a *App) refuse(_ context.Context, call agent.Call, err error, result *mcp.
 	}
 }
 
-func serverBusy(host string, busy *serverError) *agent.Refusal {
-	r := &agent.Refusal{Kind: kindUnavailable, Text: host + " does not answer now.", Who: "Try again in a moment; if it stays so, tell its operator.", Code: fmt.Sprintf("HTTP %d", busy.status), Resumable: true}
-	if busy.status == 429 {
-		r.Kind, r.Text, r.Who = kindThrottled, host+" has had too many requests.", waitText(busy.wait)
+// BusyError is an answer of an MCP server that no protocol says anything in: it has no time, or is not there.
+type BusyError struct {
+	Status int
+	Wait   time.Duration // Retry-After; 0 for none
+}
+
+// Error implements error.
+func (e *BusyError) Error() string { return "the server answers HTTP " + strconv.Itoa(e.Status) }
+
+func serverBusy(host string, busy *BusyError) *agent.Refusal {
+	r := &agent.Refusal{Kind: Unavailable, Text: host + " does not answer now.", Who: "Try again in a moment; if it stays so, tell its operator.", Code: fmt.Sprintf("HTTP %d", busy.Status), Resumable: true}
+	if busy.Status == 429 {
+		r.Kind, r.Text, r.Who = Throttled, host+" has had too many requests.", waitText(busy.Wait)
 	}
 	return r
 }
@@ -93,7 +104,7 @@ func waitText(wait time.Duration) string {
 
 // signInNeeded is for what only the person can mend, at Entra.
 func signInNeeded(needed *signin.Needed) *agent.Refusal {
-	r := &agent.Refusal{Kind: kindSignIn, Text: "You have to sign in again before this can go on.", Resumable: true, Claims: needed.Request.Claims}
+	r := &agent.Refusal{Kind: SignIn, Text: "You have to sign in again before this can go on.", Resumable: true, Claims: needed.Request.Claims}
 	if answer, ok := errors.AsType[*entra.Error](needed.Cause); ok {
 		if r = refusedByEntra(answer); r.Claims == "" || needed.Request.Claims != "" {
 			r.Claims = needed.Request.Claims
@@ -109,7 +120,7 @@ func signInNeeded(needed *signin.Needed) *agent.Refusal {
 // refusedByEntra is for Entra's own answers.
 func refusedByEntra(answer *entra.Error) *agent.Refusal {
 	r := refusalBy(answer.Advice(), answer.Correlation, answer.RetryAfter)
-	if r.Kind == kindSignIn {
+	if r.Kind == SignIn {
 		r.Claims = answer.Claims
 	}
 	return r
@@ -117,28 +128,28 @@ func refusedByEntra(answer *entra.Error) *agent.Refusal {
 
 // refusalBy puts the catalogue's advice.
 func refusalBy(advice entra.Advice, correlation string, wait time.Duration) *agent.Refusal {
-	r := &agent.Refusal{Text: advice.Cause, Who: adviceText(advice), Correlation: correlation}
+	r := &agent.Refusal{Text: advice.Cause, Who: Advice(advice), Correlation: correlation}
 	if advice.Code != 0 {
 		r.Code = fmt.Sprintf("AADSTS%d", advice.Code)
 	}
 	switch advice.Kind {
 	case entra.ConsentRequired:
-		r.Kind, r.Resumable = kindConsent, true
+		r.Kind, r.Resumable = Consent, true
 	case entra.InteractionRequired:
-		r.Kind, r.Resumable = kindSignIn, true
+		r.Kind, r.Resumable = SignIn, true
 	case entra.AssertionExpired:
-		r.Kind, r.Resumable = kindExpired, true
+		r.Kind, r.Resumable = Expired, true
 	case entra.Throttled:
-		r.Kind, r.Resumable, r.Who = kindThrottled, true, waitText(wait)
+		r.Kind, r.Resumable, r.Who = Throttled, true, waitText(wait)
 	case entra.Unavailable:
-		r.Kind, r.Resumable = kindUnavailable, true
+		r.Kind, r.Resumable = Unavailable, true
 	case entra.Blocked:
-		r.Kind = kindBlocked
+		r.Kind = Blocked
 		if advice.Code == notAssigned {
-			r.Kind = kindNotAssigned
+			r.Kind = NotAssigned
 		}
 	default:
-		r.Kind = kindMisconfigured
+		r.Kind = Misconfigured
 	}
 	if !r.Resumable && correlation != "" && advice.Who != entra.You {
 		r.Who += " Hand over the correlation id: it finds this very event in Entra's logs."
@@ -199,7 +210,7 @@ func refusedResult(result *mcp.CallToolResult) *agent.Refusal {
 	}
 	if link := linkOf(result); link != "" {
 		return &agent.Refusal{
-			Kind: kindLink, Text: "The server wants you to open an address before it goes on.", Link: link, Resumable: true,
+			Kind: Link, Text: "The server wants you to open an address before it goes on.", Link: link, Resumable: true,
 			Who: "Nobody here has checked that address. Open it only if you know and trust whose it is; then try again.",
 		}
 	}
@@ -254,6 +265,14 @@ func correlationIn(text string) string {
 		return match[1]
 	}
 	return ""
+}
+
+// Advice says who has to do what.
+func Advice(advice entra.Advice) string {
+	if advice.Who == entra.You {
+		return advice.Fix
+	}
+	return forWhom(advice.Who, advice.Fix)
 }
 
 func forWhom(who, fix string) string { return "This is for " + who + ": " + fix }

@@ -1,16 +1,17 @@
-package web
+package markdown_test
 
 import (
-	"html/template"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/html"
+
+	"github.com/onbehalf/onbehalf/internal/web/markdown"
 )
 
 func TestMarkdown(t *testing.T) {
-	m := newMarkdown()
+	m := markdown.New()
 	for _, test := range []struct{ desc, text, want string }{
 		{"words", "Two *kinds* of **words** and `code`.", "<p>Two <em>kinds</em> of <strong>words</strong> and <code>code</code>.</p>\n"},
 		{"a heading stays below the page's", "# Big\n", "<h3>Big</h3>\n"},
@@ -27,7 +28,7 @@ func TestMarkdown(t *testing.T) {
 		{"a name that turns the host after it", "[x\u202e](https://moc.knab.example/)\u2066\u202d", `<p><a href="https://moc.knab.example/" rel="nofollow noreferrer noopener" target="_blank">x</a> <span class="host">(moc.knab.example)</span></p>` + "\n"},
 		{"a user in an address", "[x](https://bank.example@evil.example/)", "<p>x</p>\n"},
 	} {
-		if got := string(m.html(test.text)); got != test.want {
+		if got := string(m.HTML(test.text)); got != test.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", test.desc, got, test.want)
 		}
 	}
@@ -35,25 +36,25 @@ func TestMarkdown(t *testing.T) {
 
 // What would keep the parser busy for a minute is shown as it is; what people write is not among it.
 func TestMarkdownIsBounded(t *testing.T) {
-	m := newMarkdown()
+	m := markdown.New()
 	again := func(text string) string { return strings.Repeat(text, 250<<10/len(text)) }
 	for _, text := range []string{
 		again("[a](b"), again("***a"), again("> "), again("- "), again("1. "), again("~~a"), again("![["), again("`a``b"), again("<a href="),
 		again("|a") + "\n" + again("|-"), again("a"),
 	} {
-		got := string(m.html("Words.\n\n" + text))
+		got := string(m.HTML("Words.\n\n" + text))
 		if !strings.HasPrefix(got, "<p>Words.</p>\n<pre>") || len(got) > 6*len(text) {
 			t.Errorf("%.20q: %d bytes, %.40q", text, len(got), got)
 		}
 	}
 	rows := strings.Repeat("|a", 3000) + "\n" + strings.Repeat("|-", 3000) + "\n" + strings.Repeat("|\n", 9000) // 27 million cells
-	if got := string(m.html(rows)); !strings.Contains(got, "<pre>|\n") || len(got) > 1<<20 {
+	if got := string(m.HTML(rows)); !strings.Contains(got, "<pre>|\n") || len(got) > 1<<20 {
 		t.Errorf("a table: %d bytes", len(got))
 	}
 	table := "| a | b | c |\n|---|---|---|\n" + strings.Repeat("| *one* | `two` | [three](https://docs.example/3) |\n", 120)
 	long := strings.Repeat("Some **words** with [a link](https://docs.example/1), `code` and *more*.\n\n", 300)
 	for _, text := range []string{table, long, "```\n" + strings.Repeat("a[i] = b[i] * c\n", 150) + "```\n", "- a\n  - b\n    1. c\n\n> > quoted\n"} {
-		if got := string(m.html(text)); strings.Contains(got, "<pre>**") || strings.Contains(got, "<pre>|") || strings.Count(got, "<pre>") > 1 {
+		if got := string(m.HTML(text)); strings.Contains(got, "<pre>**") || strings.Contains(got, "<pre>|") || strings.Count(got, "<pre>") > 1 {
 			t.Errorf("%.20q is not rendered whole", text)
 		}
 	}
@@ -68,10 +69,10 @@ func FuzzMarkdown(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	m := newMarkdown()
+	m := markdown.New()
 	elements := strings.Fields("html head body p br hr h3 h4 h5 h6 ul ol li strong em del code pre blockquote table thead tbody tr th td a span")
 	f.Fuzz(func(t *testing.T, text string) {
-		root, err := html.Parse(strings.NewReader(string(m.html(text))))
+		root, err := html.Parse(strings.NewReader(string(m.HTML(text))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,23 +93,4 @@ func FuzzMarkdown(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestCitations(t *testing.T) {
-	sources := []Source{{N: 1, Anchor: "s-q-1"}, {N: 12, Anchor: "s-q-12"}}
-	for _, test := range []struct{ desc, text, want string }{
-		{"a source", "<p>So it is [1].</p>", `<p>So it is <a class="cite" href="#s-q-1">[1]</a>.</p>`},
-		{"two", "[1][12]", `<a class="cite" href="#s-q-1">[1]</a><a class="cite" href="#s-q-12">[12]</a>`},
-		{"none of that number", "[2] [123]", "[2] [123]"},
-		{"code", "<code>a[1]</code> <pre><code>b[1]</code></pre>", "<code>a[1]</code> <pre><code>b[1]</code></pre>"},
-		{"a link", `<a href="https://x.example/[1]">[1]</a>`, `<a href="https://x.example/[1]">[1]</a>`},
-	} {
-		got := string(cite(template.HTML(test.text), sources))
-		if got != test.want {
-			t.Errorf("%s: got %s, want %s", test.desc, got, test.want)
-		}
-		if again := string(cite(template.HTML(got), sources)); again != got {
-			t.Errorf("%s: a second time makes it %s", test.desc, again)
-		}
-	}
 }
