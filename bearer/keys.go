@@ -18,7 +18,8 @@ import (
 
 // Rules of the signing keys. https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 const (
-	unknownKeyPause = 5 * time.Minute  // between two fetches that tokens with an unknown key may cause
+	unknownKeyPause = 5 * time.Minute  // between two fetches that tokens with an unknown key cause, after some that brought none
+	unknownKeyQuiet = 15 * time.Minute // without a fetch, after which these are forgotten
 	keysFreshFor    = 12 * time.Hour   // then they are fetched again, beside the request that notices
 	firstPause      = time.Second      // while there are no keys at all; doubles …
 	longestPause    = time.Minute      // … up to this
@@ -47,6 +48,7 @@ type keySet struct {
 	keys      map[string][]signingKey // replaced whole, never changed
 	fetched   time.Time               // of keys
 	attempted time.Time               // last fetch, whatever came of it
+	fruitless int                     // fetches in a row that brought no new key
 	pause     time.Duration           // until the next attempt while there are no keys
 	running   chan struct{}           // closed when the fetch under way has ended; nil without one
 }
@@ -56,7 +58,26 @@ var (
 	errNoKeys     = errors.New("the authority's keys cannot be had")
 )
 
-// lookup returns the keys with this id. An unknown id makes it fetch, at most once in unknownKeyPause; concurrent
+// unknownPause is how long after the last fetch a token with an unknown key may cause another. A key that Entra has just
+// begun to use is found at once, also right after a start, and once more where a cache still hands the old document out. Each
+// fetch that brings nothing new makes the next wait longer, up to the five minutes that Microsoft asks for: only Entra can
+// bring a new key, so whoever sends tokens with made-up ones gets there within four fetches. s.mu is held.
+func (s *keySet) unknownPause(now time.Time) time.Duration {
+	if now.Sub(s.attempted) > unknownKeyQuiet {
+		s.fruitless = 0
+	}
+	switch s.fruitless {
+	case 0:
+		return time.Second
+	case 1:
+		return 10 * time.Second
+	case 2:
+		return time.Minute
+	}
+	return unknownKeyPause
+}
+
+// lookup returns the keys with this id. An unknown id makes it fetch, not before unknownPause is over; concurrent
 // callers wait for the same fetch. errNoKeys says that nobody can tell whether the key is a good one.
 func (s *keySet) lookup(ctx context.Context, kid string) ([]signingKey, error) {
 	s.mu.Lock()
@@ -70,9 +91,9 @@ func (s *keySet) lookup(ctx context.Context, kid string) ([]signingKey, error) {
 	}
 	running := s.running
 	if running == nil {
-		pause := unknownKeyPause
-		if s.keys == nil {
-			pause = s.pause
+		pause := s.pause
+		if s.keys != nil {
+			pause = s.unknownPause(now)
 		}
 		if !s.attempted.IsZero() && now.Sub(s.attempted) < pause {
 			defer s.mu.Unlock()
@@ -119,6 +140,11 @@ func (s *keySet) start(ctx context.Context, now time.Time) chan struct{} {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.running = nil
+		if brings(keys, s.keys) {
+			s.fruitless = 0
+		} else {
+			s.fruitless++
+		}
 		if err != nil {
 			s.pause = min(max(2*s.pause, firstPause), longestPause)
 			s.log.WarnContext(ctx, "the authority's signing keys could not be fetched", slog.String("url", s.url), slog.Any("error", err))
@@ -127,6 +153,16 @@ func (s *keySet) start(ctx context.Context, now time.Time) chan struct{} {
 		s.keys, s.fetched, s.pause = keys, now, 0
 	}()
 	return done
+}
+
+// brings reports whether there is a key that was not there before.
+func brings(keys, before map[string][]signingKey) bool {
+	for kid := range keys {
+		if before[kid] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *keySet) fetch(ctx context.Context) (map[string][]signingKey, error) {

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/onbehalf/onbehalf/bearer"
 )
 
 func TestRotationWithoutAFailedRequest(t *testing.T) {
@@ -34,20 +37,77 @@ func TestRotationWithoutAFailedRequest(t *testing.T) {
 	}
 }
 
-func TestJunkTokensCauseOneFetchInFiveMinutes(t *testing.T) {
+// junk sends tokens with keys that do not exist, one a second.
+func (a *authority) junk(t *testing.T, v *bearer.Verifier, seconds int) {
+	t.Helper()
+	for second := range seconds {
+		kid := fmt.Sprint("junk", a.fetches.Load(), " ", second)
+		token := strings.Join([]string{encode(toJSON(header(object{"kid": kid}))), encode(toJSON(a.claims(nil))), strings.Repeat("A", 342)}, ".")
+		if got := refusal(t.Context(), t, v, token); got.Status != http.StatusUnauthorized || got.Reason != "key" {
+			t.Fatalf("junk: %+v", got)
+		}
+		a.advance(time.Second)
+	}
+}
+
+// Whoever sends tokens with made-up keys, all the time or again and again after a pause, makes the server ask Entra no more
+// often than once in five minutes, but for the first few.
+func TestJunkTokensCauseFewFetches(t *testing.T) {
 	a := newAuthority(t)
 	v := a.verifier(t, nil)
-	for minute := range 11 {
-		for i := range 20 {
-			junk := sign(strangerKey(), toJSON(header(object{"kid": fmt.Sprint("junk", minute, i)})), toJSON(a.claims(nil)))
-			if got := refusal(t.Context(), t, v, junk); got.Status != http.StatusUnauthorized || got.Reason != "key" {
-				t.Fatalf("junk: %+v", got)
-			}
-		}
-		a.advance(time.Minute)
+	a.junk(t, v, 3600)
+	if got, most := a.fetches.Load(), int64(4+3600/300); got > most {
+		t.Errorf("%d fetches in an hour of junk, want at most %d", got, most)
 	}
-	if got := a.fetches.Load(); got != 3 {
-		t.Errorf("%d fetches in 11 minutes, want 3", got)
+	a = newAuthority(t)
+	v = a.verifier(t, nil)
+	for range 12 {
+		a.junk(t, v, 120)
+		a.advance(16 * time.Minute)
+	}
+	if got, most := a.fetches.Load(), int64(12*4+1); got > most {
+		t.Errorf("%d fetches in 12 bursts of junk, want at most %d", got, most)
+	}
+}
+
+// A key that the authority begins to use right after the server has fetched the keys, and another soon after, are found: at
+// the next token, or, when a cache still hands the old document out, some seconds later.
+func TestKeysThatRollRightAfterAStart(t *testing.T) {
+	a := newAuthority(t)
+	v := a.verifier(t, nil)
+	if _, err := v.Verify(t.Context(), secret(a.token(nil))); err != nil {
+		t.Fatal(err)
+	}
+	a.advance(2 * time.Second)
+	next := sign(rotatedKey(), toJSON(header(object{"kid": "k2"})), toJSON(a.claims(nil)))
+	if got := refusal(t.Context(), t, v, next); got.Reason != "key" {
+		t.Fatalf("a key that is not published yet: %+v", got)
+	}
+	a.publish(jwk("k1", &signingKey().PublicKey, ""), jwk("k2", &rotatedKey().PublicKey, ""))
+	a.advance(10 * time.Second)
+	if _, err := v.Verify(t.Context(), secret(next)); err != nil {
+		t.Errorf("a key that is published now: %v", err)
+	}
+	a.publish(jwk("k3", &strangerKey().PublicKey, ""))
+	a.advance(time.Second)
+	last := sign(strangerKey(), toJSON(header(object{"kid": "k3"})), toJSON(a.claims(nil)))
+	if _, err := v.Verify(t.Context(), secret(last)); err != nil {
+		t.Errorf("the key after that: %v", err)
+	}
+	if got := a.fetches.Load(); got != 4 {
+		t.Errorf("%d fetches, want 4", got)
+	}
+}
+
+// Also in the middle of junk, a new key is found within five minutes.
+func TestANewKeyIsFoundAmongJunk(t *testing.T) {
+	a := newAuthority(t)
+	v := a.verifier(t, nil)
+	a.junk(t, v, 600)
+	a.publish(jwk("k2", &rotatedKey().PublicKey, ""))
+	a.junk(t, v, 300)
+	if _, err := v.Verify(t.Context(), secret(sign(rotatedKey(), toJSON(header(object{"kid": "k2"})), toJSON(a.claims(nil))))); err != nil {
+		t.Error(err)
 	}
 }
 
