@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"search/searchclient/elevated": {"identity", "search", "search/searchclient"},
 
 	// The wiring, which Go developers import, and our own tools, written with nothing but it.
-	"":               {"identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "internal/sealed", "internal/httpguard"},
+	"":               {"identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "internal/arguments", "internal/sealed", "internal/httpguard"},
 	"internal/tools": {"", "identity", "entra", "chain", "search", "search/searchclient"},
 
 	// The stand-ins. They share the words with what they stand in for, never logic.
@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"internal/sample":     {"identity", "search"},
 	"internal/httprun":    {},
 	"internal/httpguard":  {},
+	"internal/arguments":  {},
 	"internal/serve":      {"", "identity", "entra", "chain", "bearer", "obo", "obo/rediscache", "search", "search/searchclient", "internal/tools", "internal/chainstore", "internal/graph", "internal/httpguard"},
 
 	// Set-up, proof, diagnosis.
@@ -72,7 +73,7 @@ var mayImport = map[string][]string{
 
 	// The agent.
 	"internal/agent":         {"internal/agent/mcpdata", "internal/agent/mcplink"},
-	"internal/agent/mcpdata": {},
+	"internal/agent/mcpdata": {"internal/arguments"},
 	"internal/agent/mcplink": {},
 	"internal/agent/builtin": {"internal/agent"},
 	"internal/agent/openai":  {"identity", "internal/agent"},

@@ -119,7 +119,7 @@ type Server struct {
 	states   *sealed.Box
 	mcp      *mcp.Server
 	logs     bool     // the server offers log messages, which go out as events: clients ask for them once for all calls
-	tools    sync.Map // names
+	tools    sync.Map // by name, the *jsonschema.Schema of their arguments
 }
 
 // New validates the configuration and returns a server without tools. The error names every mistake.

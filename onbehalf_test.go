@@ -230,8 +230,9 @@ func TestArgumentsThatDoNotFitAreExplained(t *testing.T) {
 			})
 	})
 	result, err := s.alice(t).CallTool(t.Context(), &mcp.CallToolParams{Name: "greet", Arguments: map[string]any{"text": 3, "more": true}})
-	if err != nil || !result.IsError || !strings.Contains(text(result), "arguments") {
-		t.Errorf("got %v, %v; want an error about the arguments", result, err)
+	want := "greet cannot take these arguments: more is unknown (known: text); text is 3; it has to be a text"
+	if err != nil || !result.IsError || text(result) != want {
+		t.Errorf("got %q, %v; want %q", text(result), err, want)
 	}
 }
 

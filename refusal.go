@@ -10,12 +10,14 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/bearer"
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/arguments"
 	"github.com/onbehalf/onbehalf/obo"
 )
 
@@ -77,6 +79,9 @@ func (s *Server) answerRefusals(next mcp.MethodHandler) mcp.MethodHandler {
 			return result, err
 		}
 		if failure := call.GetError(); failure != nil {
+			if request, ok := req.(*mcp.CallToolRequest); ok && unreached(ctx, failure) {
+				failure = Say(s.misfit(request.Params, failure), nil)
+			}
 			if challenge := challengeFor(failure, callerOf(req)); challenge != nil && bearer.Raise(ctx, challenge) {
 				return nil, &jsonrpc.Error{Code: codeRefused, Message: s.words(ctx, failure), Data: refusalData(ctx, failure)}
 			}
@@ -115,7 +120,6 @@ func (s *Server) words(ctx context.Context, failure error) string {
 		meant     *said
 		refusal   *obo.Refusal
 		challenge *bearer.Challenge
-		input     = errors.Unwrap(failure) == nil && chainHasNoTool(ctx)
 	)
 	switch {
 	case errors.As(failure, &refusal):
@@ -129,16 +133,27 @@ func (s *Server) words(ctx context.Context, failure error) string {
 		return challenge.Description
 	case errors.Is(failure, context.DeadlineExceeded):
 		return "the call took too long and was given up; try again, or ask for less"
-	case input: // the SDK's own words about arguments that do not fit the schema: the handler was never reached
-		return failure.Error()
 	default:
 		s.config.Logger.ErrorContext(ctx, "tool failed", slog.String("chain", chainID(ctx)), slog.Any("error", failure))
 		return internalMessage(ctx)
 	}
 }
 
-// chainHasNoTool reports whether no handler has run in this call.
-func chainHasNoTool(ctx context.Context) bool {
+// misfit says why a tool cannot take the arguments of a call. A tool that was added to the SDK's server has words of its own.
+func (s *Server) misfit(call *mcp.CallToolParamsRaw, failure error) string {
+	if schema, ok := s.tools.Load(call.Name); ok {
+		if schema, ok := schema.(*jsonschema.Schema); ok {
+			return call.Name + " cannot take these arguments: " + arguments.Explain(schema, call.Arguments, failure.Error())
+		}
+	}
+	return failure.Error()
+}
+
+// unreached reports whether an error is the SDK's, about arguments that do not fit the schema: no handler has run.
+func unreached(ctx context.Context, failure error) bool {
+	if errors.Unwrap(failure) != nil {
+		return false
+	}
 	call := chain.FromContext(ctx)
 	if call == nil {
 		return false

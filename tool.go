@@ -59,7 +59,7 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 	if err != nil {
 		return err
 	}
-	if _, taken := s.tools.LoadOrStore(tool.Name, true); taken {
+	if _, taken := s.tools.LoadOrStore(tool.Name, definition.InputSchema); taken {
 		return fmt.Errorf("tool %q: there is one of that name", tool.Name)
 	}
 	if err = s.require(tool); err != nil {

@@ -148,10 +148,10 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		args map[string]any
 		want string
 	}{
-		{"too many at once", map[string]any{"top": 51}, "top"},
+		{"too many at once", map[string]any{"top": 51}, "top is 51; it has to be an integer from 1 to 50"},
 		{"none at all", map[string]any{"top": 0}, "top"},
 		{"too far", map[string]any{"skip": 100_001}, "skip"},
-		{"unknown argument", map[string]any{"elevated": true}, "elevated"},
+		{"unknown argument", map[string]any{"elevated": true}, "elevated is unknown (known: filter, query, skip, top)"},
 		{"who else may read, by trial", map[string]any{"filter": "oid/any(o: o eq 'b0b00000-0000-4000-8000-00000000000b')"}, "permission field"},
 		{"in another case", map[string]any{"filter": "GROUP/any()"}, "permission field"},
 		{"after a literal with a quote", map[string]any{"filter": "name eq 'it''s' and group/any()"}, "permission field"},

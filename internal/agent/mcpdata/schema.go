@@ -11,6 +11,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/onbehalf/onbehalf/internal/arguments"
 )
 
 const (
@@ -66,11 +68,11 @@ func NewSchema(input any) (*Schema, error) {
 
 // Check reads arguments and holds them against the schema. It returns the object as it is shown and sent: written anew,
 // so that no key stands there twice and nothing is hidden.
-func (s *Schema) Check(arguments string) (json.RawMessage, error) {
-	if strings.TrimSpace(arguments) == "" {
-		arguments = "{}"
+func (s *Schema) Check(given string) (json.RawMessage, error) {
+	if strings.TrimSpace(given) == "" {
+		given = "{}"
 	}
-	decoder := json.NewDecoder(strings.NewReader(arguments))
+	decoder := json.NewDecoder(strings.NewReader(given))
 	decoder.UseNumber()
 	var object map[string]any
 	if err := decoder.Decode(&object); err != nil {
@@ -91,7 +93,7 @@ func (s *Schema) Check(arguments string) (json.RawMessage, error) {
 		return nil, err
 	}
 	if err := s.resolved.Validate(instance); err != nil {
-		return nil, errors.New(Line(err.Error(), maxComplaint))
+		return nil, errors.New(Line(arguments.Explain(s.resolved.Schema(), text, err.Error()), maxComplaint))
 	}
 	return showing(text), nil
 }
