@@ -24,8 +24,10 @@ type JournalFor struct {
 	Endpoint  string `json:"endpoint"`
 	Index     string `json:"index"`
 	ETag      string `json:"etag"`      // of the index: one that was made anew is another
+	File      string `json:"file"`      // the input's name, without its folder
 	Input     string `json:"input"`     // digest of the documents
 	Documents int    `json:"documents"` // how many they are
+	Last      int    `json:"last"`      // the highest position of one
 }
 
 // Journal notes on disk what was uploaded, so that an upload that was interrupted goes on where it was. Its first line says
@@ -44,18 +46,28 @@ type Journal struct {
 // JournalState is what was found when a journal was opened.
 type JournalState int
 
-// The states: there was none; it is of the same upload; it is of another input or index and was begun anew.
+// The states: there was none; it is of the same upload; the same input or index was another one then, and it was begun anew.
 const (
 	JournalNew JournalState = iota
 	JournalContinued
-	JournalOfAnother
+	JournalOutdated
 )
 
-// ErrNoJournal is a file in the journal's place that is none. It is left as it is.
-var ErrNoJournal = errors.New("the file is no journal of an upload")
+// What stands in a journal's place and is left as it is.
+var (
+	ErrNoJournal      = errors.New("the file is no journal of an upload")
+	ErrNewerJournal   = errors.New("it was written by a newer version of this program")
+	ErrOtherJournal   = errors.New("it is of another upload")
+	ErrDamagedJournal = errors.New("it is damaged: it holds what this input does not have")
+)
 
-// magic is how the first line of a journal begins.
-const magic = `{"onbehalf":"upload journal 1",`
+// How the first line of a journal begins: of any version, and of this one.
+const (
+	magicName    = "upload journal "
+	magicVersion = "1"
+	magicAny     = `{"onbehalf":"` + magicName
+	magic        = magicAny + magicVersion + `",`
+)
 
 type journalHead struct {
 	Magic string `json:"onbehalf"`
@@ -78,7 +90,7 @@ func OpenJournal(path string, belongs JournalFor) (*Journal, JournalState, error
 	}
 	var head []byte // ends a line that was cut off
 	if state != JournalContinued {
-		head, err = json.Marshal(journalHead{"upload journal 1", belongs})
+		head, err = json.Marshal(journalHead{magicName + magicVersion, belongs})
 	}
 	if err == nil {
 		err = j.line(head)
@@ -125,48 +137,78 @@ func (j *Journal) read(belongs JournalFor) (JournalState, error) {
 		return JournalNew, err
 	}
 	first, rest, complete := bytes.Cut(text, []byte("\n"))
-	switch {
-	case !bytes.HasPrefix(text, []byte(magic)[:min(len(magic), len(text))]):
-		return JournalNew, ErrNoJournal
-	case !complete:
+	switch err := isJournal(text); {
+	case err != nil:
+		return JournalNew, err
+	case !complete: // cut off before anything was noted
 		return JournalNew, nil
-	case !isHead(first, belongs):
-		return JournalOfAnother, nil
 	}
-	scanner := bufio.NewScanner(bytes.NewReader(rest))
+	if state, err := stateOf(first, belongs); state != JournalContinued {
+		return state, err
+	}
+	if j.done, err = readSpans(rest, belongs.Last); err == nil && j.done.count() > belongs.Documents {
+		err = ErrDamagedJournal
+	}
+	return JournalContinued, err
+}
+
+// isJournal looks at how a file begins, of which there may be little.
+func isJournal(text []byte) error {
+	begins := func(form string) bool { return bytes.HasPrefix(text, []byte(form)[:min(len(form), len(text))]) }
+	switch {
+	case begins(magic):
+		return nil
+	case begins(magicAny):
+		return ErrNewerJournal
+	}
+	return ErrNoJournal
+}
+
+// stateOf tells from the first line whose journal it is. That of another upload, which may have to go on from it, is an error.
+func stateOf(first []byte, belongs JournalFor) (JournalState, error) {
+	var head journalHead
+	if json.Unmarshal(first, &head) != nil {
+		return JournalNew, ErrNoJournal
+	}
+	was := head.JournalFor
+	switch {
+	case was == belongs:
+		return JournalContinued, nil
+	case was.Endpoint != belongs.Endpoint || was.Index != belongs.Index || was.File != belongs.File:
+		return JournalNew, fmt.Errorf("%w: of %q to the index %q at %q", ErrOtherJournal, was.File, was.Index, was.Endpoint)
+	}
+	return JournalOutdated, nil
+}
+
+// readSpans reads the lines after the first. What was cut off, as by a power cut, counts as not there: it is uploaded
+// again. Positions that the input does not have are refused: documents would count as uploaded that never were.
+func readSpans(text []byte, last int) (spans, error) {
+	var all spans
+	scanner := bufio.NewScanner(bytes.NewReader(text))
 	scanner.Buffer(nil, maxJournalLine)
 	for scanner.Scan() {
 		var entry []span
 		if json.Unmarshal(scanner.Bytes(), &entry) != nil {
-			continue // cut off when that run ended
+			continue
 		}
 		for _, s := range entry {
-			if s[0] < 0 || s[1] < s[0] {
-				return JournalNew, errors.New("it holds positions that cannot be")
+			if s[0] < 1 || s[1] < s[0] || s[1] > last {
+				return nil, ErrDamagedJournal
 			}
-			j.done = append(j.done, s)
 		}
+		all = append(all, entry...)
 	}
-	j.done = j.done.merged()
-	return JournalContinued, scanner.Err()
-}
-
-func isHead(line []byte, belongs JournalFor) bool {
-	var head journalHead
-	return json.Unmarshal(line, &head) == nil && head.JournalFor == belongs
+	if scanner.Err() != nil {
+		return nil, ErrDamagedJournal // a line longer than any that is written
+	}
+	return all.merged(), nil
 }
 
 // Done reports whether the document at the position was uploaded by an earlier run.
 func (j *Journal) Done(position int) bool { return j.done.has(position) }
 
 // Count returns how many documents earlier runs uploaded.
-func (j *Journal) Count() int {
-	n := 0
-	for _, s := range j.done {
-		n += s[1] - s[0] + 1
-	}
-	return n
-}
+func (j *Journal) Count() int { return j.done.count() }
 
 // Note writes down that the documents at these positions were uploaded. It reaches the disk a moment later.
 func (j *Journal) Note(positions []int) error {
@@ -237,6 +279,14 @@ func (s spans) merged() spans {
 		out = append(out, next)
 	}
 	return out
+}
+
+func (s spans) count() int {
+	n := 0
+	for _, one := range s {
+		n += one[1] - one[0] + 1
+	}
+	return n
 }
 
 func (s spans) has(position int) bool {

@@ -234,22 +234,40 @@ func (p *push) openJournal(path, etag string) error {
 		file = filepath.Clean(path) + ".push-journal"
 	}
 	p.outcome.Journal = file
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
 	journal, state, err := provision.OpenJournal(file, provision.JournalFor{
-		Endpoint: p.o.settings.Get("AZURE_SEARCH_ENDPOINT"), Index: p.o.index, ETag: etag, Input: p.survey.Digest, Documents: p.survey.Documents,
+		Endpoint: p.o.settings.Get("AZURE_SEARCH_ENDPOINT"), Index: p.o.index, ETag: etag,
+		File: filepath.Base(whole), Input: p.survey.Digest, Documents: p.survey.Documents, Last: p.survey.Last,
 	})
 	if err != nil {
-		return shell.Hint(err, "--journal FILE keeps it elsewhere")
+		return shell.Hint(err, "%s", journalHint(err))
 	}
 	p.journal = journal
 	switch state {
 	case provision.JournalContinued:
 		p.outcome.Before = journal.Count()
 		fmt.Fprintf(p.Err, "continuing: %d of %d documents were uploaded before (%s)\n", p.outcome.Before, p.survey.Documents, file)
-	case provision.JournalOfAnother:
-		p.warn(file + " is of another input or index: this upload starts anew; documents of the earlier one may be in the index")
+	case provision.JournalOutdated:
+		p.warn(file + ": the input or the index has changed since: this upload starts anew; documents of the earlier one may be in the index")
 	default:
 	}
 	return nil
+}
+
+// journalHint says what to do about a journal that was refused. It was left as it is, and nothing was uploaded.
+func journalHint(err error) string {
+	switch {
+	case errors.Is(err, provision.ErrOtherJournal):
+		return "nothing was uploaded; that upload goes on by it: let it, or keep this one's journal elsewhere with --journal FILE, or remove it"
+	case errors.Is(err, provision.ErrDamagedJournal):
+		return "nothing was uploaded; without it, everything is uploaded again: move it away"
+	case errors.Is(err, provision.ErrNewerJournal):
+		return "nothing was uploaded; go on with that version, or move it away, and everything is uploaded again"
+	}
+	return "nothing was uploaded; --journal FILE keeps it elsewhere"
 }
 
 func (p *push) upload(ctx context.Context) error {

@@ -63,6 +63,7 @@ func (e *InputError) Unwrap() error { return e.Err }
 // Survey is what is known of an input once all of it was checked.
 type Survey struct {
 	Documents int
+	Last      int    // the highest position of a document
 	Skipped   int    // that were wrong, where that was allowed
 	Digest    string // of all that is to be uploaded, with its positions
 
@@ -146,6 +147,7 @@ func (s *surveyor) take(entry *checked, source Source) *InputError {
 			s.strange[value] = true
 		}
 	}
+	s.survey.Last = entry.Position
 	addTo(s.digest, &entry.Entry)
 	s.keep(&entry.Entry)
 	return nil
