@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 	"internal/provision/changes":       {},
 	"internal/provision/graphcalls":    {"identity", "internal/graph"},
 	"internal/provision/registrations": {"identity", "entra", "internal/graph", "internal/provision/changes", "internal/provision/graphcalls"},
-	"internal/provision/searchservice": {"identity", "entra", "internal/provision/changes"},
+	"internal/provision/searchservice": {"identity", "entra", "internal/provision/changes", "internal/provision/graphcalls"},
 	"internal/doctor":                  {"identity", "entra", "search", "search/searchclient", "signin", "internal/graph", "internal/doctor/exam", "internal/doctor/explain"},
 	"internal/doctor/exam":             {},
 	"internal/doctor/explain":          {"entra"},

@@ -15,6 +15,7 @@ import (
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/envfile"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 	"github.com/onbehalf/onbehalf/internal/provision/registrations"
 	"github.com/onbehalf/onbehalf/internal/provision/searchservice"
 	"github.com/onbehalf/onbehalf/internal/sample"
@@ -26,6 +27,7 @@ type setupSearch struct {
 	service, group, subscription string
 	principal, state, writeEnv   string
 	index, emit, arm             string
+	graphToken                   string // file, beside tokenFile
 	asJSON, check, yes           bool
 }
 
@@ -92,6 +94,7 @@ func (s *setupSearch) flags(cmd *cobra.Command) {
 	f.StringVar(&s.arm, "arm-endpoint", "", "with an authority on this machine: an Azure Resource Manager there, for tests")
 	_ = f.MarkHidden("arm-endpoint") // it is there
 	s.administrator.flags(cmd)
+	f.StringVar(&s.graphToken, "graph-token-file", "", "with --token-file, which is for Azure: look the server's identity up with the access token in this `FILE`, for Microsoft Graph")
 }
 
 // searchSite is what a run works with.
@@ -103,7 +106,10 @@ type searchSite struct {
 	arm      *searchservice.Client
 }
 
-func (s *setupSearch) open(ctx context.Context) (*searchSite, error) {
+// principalQuery asks for what tells whose service principal it is.
+func principalQuery() url.Values { return url.Values{"$select": {"id,appId,displayName"}} }
+
+func (s *setupSearch) open() (*searchSite, error) {
 	w := &searchSite{}
 	var err error
 	if w.settings, err = s.Settings(true); err != nil {
@@ -122,7 +128,7 @@ func (s *setupSearch) open(ctx context.Context) (*searchSite, error) {
 	}
 	w.desired.Held = w.env.Get
 	w.desired.HasKey = w.settings.Get("AZURE_SEARCH_KEY") != ""
-	return w, s.who(ctx, w)
+	return w, s.who(w)
 }
 
 // serviceOf reads the name of a service from where it answers.
@@ -135,34 +141,33 @@ func serviceOf(endpoint string) (string, error) {
 	return name, nil
 }
 
-// who finds the server's identity, as "serve" chooses it.
-func (s *setupSearch) who(ctx context.Context, w *searchSite) (err error) {
-	managed := w.settings.Get("MANAGED_IDENTITY_CLIENT_ID")
-	state, err := registrations.LoadState(s.path(s.state), "")
-	if err != nil {
-		return err
-	}
-	switch {
-	case s.principal != "":
+// who finds out which identity the server has, as "serve" chooses it. What it takes from the state file is not believed
+// before [setupSearch.confirm].
+func (s *setupSearch) who(w *searchSite) (err error) {
+	if s.principal != "" {
 		w.desired.Who = "the server's identity"
 		if w.desired.Principal, err = identity.ParseObjectID(s.principal); err != nil {
 			return shell.Usage(fmt.Errorf("--principal: %w", err))
 		}
 		return nil
-	case w.settings.Get("CLIENT_SECRET") != "" && state.IDs["api_sp"] != "" && ofSettings(state, w.settings):
-		w.desired.Who = "the API's service principal"
-		w.desired.Principal, err = identity.ParseObjectID(state.IDs["api_sp"])
-		return err
-	case w.settings.Get("CLIENT_SECRET") != "":
-		w.desired.Who = "the API's service principal"
-		w.desired.Principal, err = s.lookUp(ctx, w, w.settings.Get("API_CLIENT_ID"))
-		return err
-	case managed != "":
-		w.desired.Who = "the managed identity"
-		w.desired.Principal, err = s.lookUp(ctx, w, managed)
-		return err
 	}
-	return shell.Usage(shell.Hint(errors.New("whose role? the settings name no identity of the server"), "--principal OBJECT-ID: that of the managed or workload identity that the server runs as"))
+	app, managed, secret := w.settings.Get("API_CLIENT_ID"), w.settings.Get("MANAGED_IDENTITY_CLIENT_ID"), w.settings.Get("CLIENT_SECRET")
+	w.desired.Who = "the API's service principal"
+	switch {
+	case secret != "":
+	case managed != "":
+		w.desired.Who, app = "the managed identity", managed
+	default:
+		return shell.Usage(shell.Hint(errors.New("whose role? the settings name no identity of the server"), "--principal OBJECT-ID: that of the managed or workload identity that the server runs as"))
+	}
+	if w.desired.App, err = identity.ParseClientID(app); err != nil {
+		return shell.Usage(fmt.Errorf("the server's client id: %w", err))
+	}
+	state, err := registrations.LoadState(s.path(s.state), "")
+	if err == nil && secret != "" && ofSettings(state, w.settings) && state.IDs["api_sp"] != "" {
+		w.desired.Principal, err = identity.ParseObjectID(state.IDs["api_sp"])
+	}
+	return err
 }
 
 // ofSettings reports whether a state file is of the deployment that the settings are of: the role of one deployment must
@@ -171,24 +176,42 @@ func ofSettings(state *registrations.State, settings *shell.Settings) bool {
 	return strings.EqualFold(state.IDs["api_app"], settings.Get("API_CLIENT_ID")) && strings.EqualFold(state.Tenant, settings.Get("TENANT_ID"))
 }
 
-// lookUp asks Microsoft Graph for the object id of an application's service principal.
-func (s *setupSearch) lookUp(ctx context.Context, w *searchSite, clientID string) (identity.ObjectID, error) {
-	id, err := identity.ParseClientID(clientID)
+// confirm asks Microsoft Graph whose the service principal is: a state file of somebody else's making could name one of
+// theirs, and it would get the role.
+func (s *setupSearch) confirm(ctx context.Context, w *searchSite) error {
+	if w.desired.App.IsZero() {
+		return nil // the person named it
+	}
+	admin := s.administrator
+	if admin.tokenFile != "" {
+		if admin.tokenFile = s.graphToken; admin.tokenFile == "" {
+			return shell.Usage(shell.Hint(errors.New("--token-file is for Azure, and cannot look up the server's identity"), "--graph-token-file FILE holds a token for Microsoft Graph, or --principal OBJECT-ID names the identity"))
+		}
+	}
+	directory, _, err := s.graph(admin, w.settings)
 	if err != nil {
-		return identity.ObjectID{}, shell.Usage(fmt.Errorf("the server's client id: %w", err))
+		return err
 	}
-	if s.tokenFile != "" {
-		return identity.ObjectID{}, shell.Usage(errors.New("--token-file is for Azure, and cannot look up the server's identity: add --principal"))
-	}
-	directory, _, err := s.graph(s.administrator, w.settings)
+	app := w.desired.App
+	found, err := graph.Get[graph.ServicePrincipal](ctx, directory, graph.ByAppID("servicePrincipals", app.String()), principalQuery())
 	if err != nil {
-		return identity.ObjectID{}, err
+		return shell.Hint(fmt.Errorf("look up the service principal of %s: %w", app, err), "--principal OBJECT-ID names it")
 	}
-	found, err := graph.Get[graph.ServicePrincipal](ctx, directory, graph.ByAppID("servicePrincipals", id.String()), url.Values{"$select": {"id"}})
-	if err != nil {
-		return identity.ObjectID{}, shell.Hint(fmt.Errorf("look up the service principal of %s: %w", id, err), "--principal OBJECT-ID names it")
+	id, err := identity.ParseObjectID(found.ID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look up the service principal of %s: %w", app, err)
+	case !strings.EqualFold(found.AppID, app.String()):
+		return fmt.Errorf("look up the service principal of %s: the answer is about %q", app, found.AppID)
+	case !w.desired.Principal.IsZero() && w.desired.Principal != id:
+		return shell.Hint(fmt.Errorf("%s names the service principal %s for the API, and that of API_CLIENT_ID %s is %s: nobody was given a role", s.path(s.state), w.desired.Principal, app, id),
+			"did somebody change the file, or was the application registered anew? \"onbehalf setup entra plan\" compares; --principal OBJECT-ID names the identity without the file")
 	}
-	return identity.ParseObjectID(found.ID)
+	w.desired.Principal = id
+	if name := graphcalls.OneLine(found.DisplayName); name != "" {
+		w.desired.Who += " " + name
+	}
+	return nil
 }
 
 // connect makes the client of Azure Resource Manager. A token goes to that of the authority, and to nobody else.
@@ -235,6 +258,9 @@ func (s *setupSearch) find(ctx context.Context, w *searchSite) (*searchservice.S
 }
 
 func (s *setupSearch) prepare(ctx context.Context, w *searchSite) (*searchservice.Plan, error) {
+	if err := s.confirm(ctx, w); err != nil {
+		return nil, s.explain(err)
+	}
 	service, err := s.find(ctx, w)
 	if err != nil {
 		return nil, s.explain(err)
@@ -263,7 +289,7 @@ func (s *setupSearch) runPlan(ctx context.Context) error {
 	if s.emit != "" && s.emit != "az" {
 		return shell.Usage(fmt.Errorf("--emit-script %q: want az", s.emit))
 	}
-	w, err := s.open(ctx)
+	w, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -277,8 +303,14 @@ func (s *setupSearch) runPlan(ctx context.Context) error {
 	return err
 }
 
-// script prints the commands of the Azure CLI; where the service is named whole, nobody is asked for anything.
+// script prints the commands of the Azure CLI; where service and identity are named whole, nobody is asked for anything, and
+// the script itself makes sure whose identity it is.
 func (s *setupSearch) script(ctx context.Context, w *searchSite) error {
+	if w.desired.Principal.IsZero() {
+		if err := s.confirm(ctx, w); err != nil {
+			return s.explain(err)
+		}
+	}
 	id, err := searchservice.ResourceID(s.subscription, s.group, s.service)
 	if s.group == "" || s.subscription == "" {
 		var service *searchservice.Service
@@ -291,7 +323,7 @@ func (s *setupSearch) script(ctx context.Context, w *searchSite) error {
 	if err != nil {
 		return s.explain(err)
 	}
-	text, err := searchservice.Script(id, w.desired.Principal)
+	text, err := searchservice.Script(id, &w.desired)
 	if err != nil {
 		return err
 	}
@@ -300,7 +332,7 @@ func (s *setupSearch) script(ctx context.Context, w *searchSite) error {
 }
 
 func (s *setupSearch) runApply(ctx context.Context) error {
-	w, err := s.open(ctx)
+	w, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -315,7 +347,7 @@ func (s *setupSearch) runApply(ctx context.Context) error {
 	}
 	err = searchservice.Apply(ctx, w.arm, plan, func(text string) { fmt.Fprintln(s.Err, shell.PrintableLine(text)) })
 	if errors.Is(err, searchservice.ErrForbidden) && !s.asJSON {
-		if text, scriptErr := searchservice.Script(plan.Service.ID, w.desired.Principal); scriptErr == nil {
+		if text, scriptErr := searchservice.Script(plan.Service.ID, &w.desired); scriptErr == nil {
 			fmt.Fprintf(s.Out, "\nfor somebody who has the role:\n\n%s", text)
 		}
 	}

@@ -192,7 +192,7 @@ func TestScriptHidesNothing(t *testing.T) {
 			t.Errorf("%U in\n%q", r, w.String())
 		}
 	}
-	_, body, _ := strings.Cut(w.String(), "cat <<JSON\n")
+	_, body, _ := strings.Cut(w.String(), "<<JSON || true\n")
 	body, _, _ = strings.Cut(body, "\nJSON\n")
 	var sent map[string]string
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(body, `\\`, `\`)), &sent); err != nil || sent["displayName"] != evil || sent["other"] != "Größe 漢字" {

@@ -40,6 +40,12 @@ func Functions(tool Tool) string {
 	return curlFunctions + "\n" + commonFunctions
 }
 
+// BashAlone are the first lines of a script: another shell would stop in the middle. Bash that was started as "sh" leaves the
+// mode in which it knows less.
+const BashAlone = `if [ -z "${BASH_VERSION:-}" ]; then echo 'this script is bash: nothing was done; run it with "bash FILE"' >&2; exit 2; fi
+set +o posix
+`
+
 // Script is bash as it is written. What comes from a tenant is data in it: quote it with [Single] or [Double], and keep it
 // in its line with [OneLine].
 type Script struct{ out strings.Builder }
@@ -62,7 +68,8 @@ func (w *Script) Call(call Call) error {
 		if err != nil {
 			return err
 		}
-		w.Line("body=$(cat <<JSON\n%s\nJSON\n)", text)
+		// Not within $(…), where the bash of macOS (3.2) stumbles over quotes and parentheses of a here-document.
+		w.Line("IFS= read -r -d '' body <<JSON || true\n%s\nJSON", text)
 		command += ` "$body"`
 	}
 	switch {

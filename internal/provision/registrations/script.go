@@ -31,7 +31,7 @@ func Script(p *Plan, s *State, d *Desired, tool graphcalls.Tool, files ScriptFil
 	w := &graphcalls.Script{}
 	heading(w, p, s, d, files)
 	w.Text(graphcalls.Functions(tool) + "\n" + functions)
-	w.Line("\nsame_tenant\nown_state")
+	w.Line("\ncan_keep \"$ENV_FILE\"\ncan_keep \"$STATE_FILE\"\nsame_tenant\nown_state")
 	for _, call := range p.Steps {
 		if role, ok := registers(call); ok {
 			w.Line("nothing_yet %s", graphcalls.Single(string(role)))
@@ -58,7 +58,8 @@ func heading(w *graphcalls.Script, p *Plan, s *State, d *Desired, files ScriptFi
 	w.Line("# The deployment %s in the tenant %s: the calls of Microsoft Graph of \"onbehalf setup entra apply\".", graphcalls.OneLine(d.Name), tenant)
 	w.Line("# Read it, then run it with bash as an administrator. It takes Application.ReadWrite.All and DelegatedPermissionGrant.ReadWrite.All,")
 	w.Line("# and the role Application Administrator. It writes settings, secrets among them, to ENV_FILE and ids to STATE_FILE.")
-	w.Line("# shellcheck disable=SC2034 # save_state reads ids by their names\nset -euo pipefail\numask 077\n")
+	w.Line("# shellcheck disable=SC2034 # save_state reads ids by their names")
+	w.Line("%sset -euo pipefail\numask 077\n", graphcalls.BashAlone)
 	w.Line("GRAPH=%s", single(d.Cloud.Graph+"/v1.0"))
 	w.Line("RESOURCE=%s", single(d.Cloud.GraphResource))
 	w.Line("TENANT=%s", single(p.Tenant.ID))

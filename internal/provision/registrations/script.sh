@@ -1,8 +1,18 @@
+# can_keep FILE: what is learned from here on can be written to the file, and what stands in it stays.
+can_keep() {
+  local probe
+  if [ -L "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then say "$1 is not a regular file"; exit 1; fi
+  if [ -e "$1" ] && [ ! -r "$1" ]; then say "$1 cannot be read: nothing was done"; exit 1; fi
+  if ! probe=$(mktemp "$1.XXXXXX"); then say "$1 cannot be written: nothing was done"; exit 1; fi
+  rm -f "$probe"
+}
+
 # same_tenant: the sign-in must be for the tenant that the plan was made for.
 same_tenant() {
-  local answer
+  local answer found
   answer=$(call GET "/organization?\$select=id")
-  if [ "$(pick id "$answer")" != "$TENANT" ]; then say "this is a plan for the tenant $TENANT, and the sign-in is for another"; exit 1; fi
+  found=$(pick id "$answer")
+  if [ "$found" != "$TENANT" ]; then say "this is a plan for the tenant $TENANT, and the sign-in is for another"; exit 1; fi
 }
 
 # own_state: what another plan wrote is not overwritten.
@@ -28,11 +38,17 @@ uri_refused() {
   refused="[\"$1\"]"
 }
 
-# set_env NAME VALUE: sets a line of the settings file and leaves the others as they are.
+# set_env NAME VALUE: sets a line of the settings file and leaves the others as they are. Where they cannot be read, the file
+# stays as it is.
 set_env() {
-  local new
+  local new status=0
   new=$(mktemp "$ENV_FILE.XXXXXX")
-  if [ -f "$ENV_FILE" ]; then grep -vE "^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=" "$ENV_FILE" >"$new" || true; fi
+  if [ -e "$ENV_FILE" ]; then grep -vE "^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*[=:]" "$ENV_FILE" >"$new" || status=$?; fi
+  if [ "$status" -gt 1 ]; then # 1: no other line
+    rm -f "$new"
+    say "$ENV_FILE cannot be read: $1 was not written, and the file stays as it is"
+    exit 1
+  fi
   if [ -n "$2" ]; then printf '%s=%s\n' "$1" "$2" >>"$new"; fi
   mv "$new" "$ENV_FILE"
 }

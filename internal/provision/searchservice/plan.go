@@ -12,6 +12,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/provision/changes"
+	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
 
 // Built-in roles.
@@ -49,6 +50,7 @@ type assignment struct {
 // Desired is what a service is to be.
 type Desired struct {
 	Principal identity.ObjectID // of the server's identity: a service principal
+	App       identity.ClientID // whose it has to be; zero where the person named the principal itself
 	Who       string            // the same, for people
 	HasKey    bool              // the settings hold a key: then the server uses that
 	Settings  []Setting         // what the settings are to hold
@@ -234,21 +236,27 @@ func assignmentName(scope string, principal identity.ObjectID) string {
 const Rights = "it takes the role Owner at the service (or Search Service Contributor and Role Based Access Control Administrator: Microsoft.Search/searchServices/write and Microsoft.Authorization/roleAssignments/write)"
 
 // Script prints the commands of the Azure CLI that do the same, done again without harm.
-func Script(id string, principal identity.ObjectID) (string, error) {
+func Script(id string, d *Desired) (string, error) {
 	if err := checkID(id); err != nil {
 		return "", err
 	}
-	if principal.IsZero() {
+	if d.Principal.IsZero() {
 		return "", errors.New("the server's identity is not known")
 	}
 	parts := strings.Split(id, "/") // "", "subscriptions", ID, "resourceGroups", GROUP, "providers", "Microsoft.Search", "searchServices", NAME
 	var out strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
-	line("#!/usr/bin/env bash\n# Let the search service take tokens of Entra ID beside its keys, and the server's identity read its indexes:\n# %s.\nset -euo pipefail\n", Rights)
-	line("service='%s'", id)
-	line("if [ \"$(az resource show --ids \"$service\" --api-version %s --query properties.disableLocalAuth --output tsv)\" != true ]; then", searchVersion)
+	line("#!/usr/bin/env bash\n# Let the search service take tokens of Entra ID beside its keys, and the server's identity read its indexes:\n# %s.", Rights)
+	line("%sset -euo pipefail\n", graphcalls.BashAlone)
+	line("service='%s'\nprincipal=%s", id, d.Principal)
+	if !d.App.IsZero() {
+		line("\n# The role is for the server and for nobody else.\napp=$(az ad sp show --id \"$principal\" --query appId --output tsv)")
+		line("if [ \"$app\" != %s ]; then echo \"$principal belongs to the application $app, not to %s: nothing was done\" >&2; exit 1; fi", d.App, d.App)
+	}
+	line("\nkeyless=$(az resource show --ids \"$service\" --api-version %s --query properties.disableLocalAuth --output tsv)", searchVersion)
+	line("if [ \"$keyless\" != true ]; then")
 	line("  az search service update --subscription '%s' --resource-group '%s' --name '%s' --auth-options aadOrApiKey --aad-auth-failure-mode %s --output none", parts[2], parts[4], parts[8], challenge)
 	line("fi\n# Search Index Data Reader, for reading and nothing else")
-	line("az role assignment create --role %s --assignee-object-id %s --assignee-principal-type ServicePrincipal --scope \"$service\" --output none", IndexDataReader, principal)
+	line("az role assignment create --role %s --assignee-object-id \"$principal\" --assignee-principal-type ServicePrincipal --scope \"$service\" --output none", IndexDataReader)
 	return out.String(), nil
 }

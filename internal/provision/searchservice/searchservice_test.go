@@ -262,12 +262,16 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script, err := searchservice.Script(id, who)
+	app, err := identity.ParseClientID("a9900000-0000-4000-8000-000000000001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := searchservice.Script(id, &searchservice.Desired{Principal: who, App: app})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"--resource-group 'rg-(1)_ä' --name 'mysearchservice' --auth-options aadOrApiKey", "--assignee-object-id " + principal, "--role " + searchservice.IndexDataReader,
+		"--resource-group 'rg-(1)_ä' --name 'mysearchservice' --auth-options aadOrApiKey", "principal=" + principal, "az ad sp show --id", app.String(), "--role " + searchservice.IndexDataReader,
 	} {
 		if !strings.Contains(script, want) {
 			t.Errorf("%q is missing in\n%s", want, script)
