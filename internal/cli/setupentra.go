@@ -40,6 +40,7 @@ type setupEntra struct {
 	asJSON, check, yes      bool
 	emit                    string // the tool of the script to print
 	offline                 bool
+	given                   func(flag string) bool // on the command line
 }
 
 func (a *app) setupEntraCommand() *cobra.Command {
@@ -89,7 +90,8 @@ func (a *app) setupEntraApply() *cobra.Command {
 		Use:   "apply",
 		Short: "Show the plan, ask, and do it",
 		Long: `Show the plan, ask, and do it. It can be interrupted and run again: ids are written to the state file after every object,
-secrets and settings to the settings file (0600) at once. What others added to an application stays.`,
+secrets and settings to the settings file (0600) at once. What others added to an application stays. --read-groups,
+--skip-agent and --preauthorize hold in later runs, too, until they are given anew (--read-groups=false).`,
 		Example: `  MCP_URL=https://mcp.contoso.com/mcp onbehalf setup entra apply
   onbehalf setup entra apply --managed-identity CLIENT-ID --preauthorize vscode,azurecli`,
 		Args: cobra.NoArgs,
@@ -106,6 +108,7 @@ func (s *setupEntra) flags(cmd *cobra.Command) {
 		known = append(known, client.Name)
 	}
 	f := cmd.Flags()
+	s.given = f.Changed
 	s.common(cmd)
 	f.StringVar(&s.mcpURL, "mcp-url", "", "the MCP server's public `URL` (MCP_URL; default "+server.DefaultURL+")")
 	f.StringVar(&s.webURL, "web-url", "", "the web agent's public `URL` (WEB_URL; default "+server.DefaultWebURL+")")
@@ -169,7 +172,7 @@ func (s *setupEntra) open() (*site, error) {
 func (s *setupEntra) desire(w *site) (err error) {
 	w.desired = registrations.Desired{
 		Name: s.name, MCPURL: w.settings.Or("MCP_URL", server.DefaultURL), WebURL: w.settings.Or("WEB_URL", server.DefaultWebURL),
-		SkipAgent: s.skipAgent, ReadGroups: s.readGroups, SecretLife: time.Duration(s.secretDays) * 24 * time.Hour, Adopt: s.adopt, Retry: s.retry,
+		SecretLife: time.Duration(s.secretDays) * 24 * time.Hour, Adopt: s.adopt, Retry: s.retry,
 		Paths: registrations.AgentPaths{Callback: web.CallbackPath, SignedOut: web.SignedOutPath, FrontChannel: web.FrontChannelPath},
 		Cloud: w.cloud, Now: s.Now(),
 		Env: func(name string) string {
@@ -179,14 +182,32 @@ func (s *setupEntra) desire(w *site) (err error) {
 			return w.settings.Get(name)
 		},
 	}
-	if w.desired.PreAuthorize, err = registrations.ParseClients(s.preauthorize); err != nil {
-		return shell.Usage(fmt.Errorf("--preauthorize: %w", err))
+	if err = s.choose(w); err != nil {
+		return err
 	}
 	if err = s.credential(w); err != nil {
 		return err
 	}
 	if err = w.desired.Check(); err != nil {
 		return shell.Usage(err)
+	}
+	return nil
+}
+
+// choose takes the choices of the flags, and of earlier runs where there is no flag.
+func (s *setupEntra) choose(w *site) (err error) {
+	chosen := w.state.Chosen()
+	w.desired.ReadGroups, w.desired.SkipAgent, w.desired.PreAuthorize = chosen.ReadGroups, chosen.SkipAgent, chosen.PreAuthorize
+	if s.given("read-groups") {
+		w.desired.ReadGroups = s.readGroups
+	}
+	if s.given("skip-agent") {
+		w.desired.SkipAgent = s.skipAgent
+	}
+	if s.given("preauthorize") {
+		if w.desired.PreAuthorize, err = registrations.ParseClients(s.preauthorize); err != nil {
+			return shell.Usage(fmt.Errorf("--preauthorize: %w", err))
+		}
 	}
 	return nil
 }
@@ -252,7 +273,7 @@ func (s *setupEntra) prepare(ctx context.Context) (*site, error) {
 	if w.settings.Get("MCP_URL") == "" {
 		fmt.Fprintf(s.Err, "note: MCP_URL is not set: %s\n", w.desired.MCPURL)
 	}
-	if w.settings.Get("WEB_URL") == "" && !s.skipAgent {
+	if w.settings.Get("WEB_URL") == "" && !w.desired.SkipAgent {
 		fmt.Fprintf(s.Err, "note: WEB_URL is not set: %s\n", w.desired.WebURL)
 	}
 	present, err := s.read(ctx, w)

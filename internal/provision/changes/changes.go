@@ -46,12 +46,13 @@ func Write(out *strings.Builder, all []Change) {
 
 func writeObject(out *strings.Builder, object string, rows []Change) {
 	title := ""
+	mark := markOf(rows)
 	for _, c := range rows {
-		if isTitle(c) {
+		if isTitle(c) && (c.Mark != Keep || mark == Keep) { // else there is something to do after all
 			title = c.text()
 		}
 	}
-	fmt.Fprintf(out, "%s %s%s\n", markOf(rows), oneLine(object), oneLine(title))
+	fmt.Fprintf(out, "%s %s%s\n", mark, oneLine(object), oneLine(title))
 	for _, c := range rows {
 		if isTitle(c) {
 			continue

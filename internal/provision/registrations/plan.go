@@ -49,12 +49,14 @@ type builder struct {
 	trusted graph.Application // the API with our own clients pre-authorized
 }
 
-// Make compares what there is to be with what there is. The state learns the deployment's id and those of what it found.
+// Make compares what there is to be with what there is. The state learns the deployment's id, those of what it found, and
+// what was chosen.
 func Make(d *Desired, p *Present, s *State) (*Plan, error) {
 	if err := d.Check(); err != nil {
 		return nil, err
 	}
 	s.begin(p.Tenant.ID)
+	s.choose(d)
 	digest := d.digest()
 	b := &builder{Plan: Plan{Tenant: p.Tenant, digest: digest}, drift: s.Applied == digest, d: d, p: p, s: s}
 	b.search()
@@ -337,6 +339,9 @@ func (b *builder) strangers() {
 		object := "application " + graphcalls.OneLine(app.DisplayName)
 		b.row(changes.Change{Mark: changes.Warn, Object: object, Note: app.AppID + " does not bear this deployment's tag, and the state file names it"})
 		b.Blocked = fmt.Errorf("the state file names the %s, which does not bear this deployment's tag", object)
+	}
+	for _, app := range b.p.Aside {
+		b.row(changes.Change{Mark: changes.Warn, Object: "application " + graphcalls.OneLine(app.DisplayName), Note: app.AppID + " was made by an earlier run and is not of this plan: left alone"})
 	}
 	for _, app := range b.p.Strangers {
 		b.row(changes.Change{Mark: changes.Warn, Object: "application " + app.DisplayName, Note: app.AppID + " bears the tags of " + b.d.Name + ", and the state file does not know it"})

@@ -26,6 +26,7 @@ type Present struct {
 	Grants     []graph.PermissionGrant // that the API has
 	Gone       []Role                  // the state file names them, and they are not there
 	Untagged   []graph.Application     // the state file names them, and they do not bear its tag
+	Aside      []graph.Application     // the state file knows them, and they are not of this plan
 	Strangers  []graph.Application     // bear the deployment's name in a tag, and the state file does not know them
 }
 
@@ -121,6 +122,10 @@ func (p *Present) findTagged(ctx context.Context, c *graph.Client, d *Desired, s
 		if ok && p.Apps[r] != nil && p.Apps[r].ID == found.ID {
 			continue
 		}
+		if !ok && s.knows(found) {
+			p.Aside = append(p.Aside, found)
+			continue
+		}
 		if !ok || p.Apps[r] != nil || !s.owns(found.Tags) && !d.Adopt {
 			p.Strangers = append(p.Strangers, found)
 			continue
@@ -137,6 +142,11 @@ func (p *Present) findTagged(ctx context.Context, c *graph.Client, d *Desired, s
 		s.IDs[idApp(r)] = app.AppID
 	}
 	return nil
+}
+
+// knows reports whether an application is one that the state names, whatever it is for.
+func (s *State) knows(app graph.Application) bool {
+	return slices.ContainsFunc(allRoles(), func(r Role) bool { return s.IDs[idObject(r)] == app.ID }) && s.owns(app.Tags)
 }
 
 // adopt takes the deployment of an application over.

@@ -65,7 +65,7 @@ func heading(w *graphcalls.Script, p *Plan, s *State, d *Desired, files ScriptFi
 	w.Line("TENANT=%s", single(p.Tenant.ID))
 	w.Line("NAME=%s\nDEPLOYMENT=%s", single(s.Name), single(s.Deployment))
 	w.Line("ENV_FILE=${ENV_FILE:-%s}\nSTATE_FILE=${STATE_FILE:-%s}", double(files.Env), double(files.State))
-	w.Line("refused=%s", single(jsonList(s.Refused)))
+	w.Line("refused=%s\nchoices=%s", single(jsonOf(append([]string{}, s.Refused...))), single(jsonOf(s.Choices)))
 	for _, name := range slices.Sorted(maps.Keys(s.IDs)) {
 		w.Line("%s=%s", name, single(s.IDs[name]))
 	}
@@ -130,10 +130,10 @@ func scriptSettings(w *graphcalls.Script, all []Setting) error {
 	return nil
 }
 
-func jsonList(list []string) string {
-	text, err := json.Marshal(append([]string{}, list...))
+func jsonOf(v any) string {
+	text, err := json.Marshal(v)
 	if err != nil {
-		return "[]" // not reached: strings encode
+		return "null" // not reached: strings and ids encode
 	}
 	return string(text)
 }

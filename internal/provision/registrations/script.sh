@@ -61,6 +61,6 @@ save_state() {
     if [ -n "$value" ]; then ids="$ids${ids:+,}\"$name\":\"$value\""; fi
   done
   new=$(mktemp "$STATE_FILE.XXXXXX")
-  printf '{"version":1,"tenant":"%s","name":"%s","deployment":"%s","ids":{%s},"refusedUris":%s,"applied":"%s"}\n' "$TENANT" "$NAME" "$DEPLOYMENT" "$ids" "$refused" "$1" >"$new"
+  printf '{"version":1,"tenant":"%s","name":"%s","deployment":"%s","ids":{%s},"choices":%s,"refusedUris":%s,"applied":"%s"}\n' "$TENANT" "$NAME" "$DEPLOYMENT" "$ids" "$choices" "$refused" "$1" >"$new"
   mv "$new" "$STATE_FILE"
 }

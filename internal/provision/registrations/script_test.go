@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/joho/godotenv"
@@ -28,6 +30,12 @@ exit 1
 // run runs a script with real bash and curl against the local Graph.
 func (w *world) run(script string) (string, error) {
 	w.Helper()
+	return w.runAs(os.Geteuid(), script)
+}
+
+// runAs is run as another user, where root runs the tests: root may read and write everything.
+func (w *world) runAs(uid int, script string) (string, error) {
+	w.Helper()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			w.Fatal(tool + " is not here")
@@ -45,6 +53,11 @@ func (w *world) run(script string) (string, error) {
 	cmd.Env = []string{
 		"PATH=" + dir + ":" + os.Getenv("PATH"), "CURL_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"), "STATE_FILE=" + w.path,
 		"GRAPH_TOKEN=" + w.token.Reveal(), "TEST_TOKEN=" + w.token.Reveal(),
+	}
+	if os.Geteuid() == 0 && uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+		must(w.T, os.Chmod(filepath.Dir(dir), 0o755))
+		must(w.T, exec.CommandContext(w.Context(), "chown", "-R", strconv.Itoa(uid), dir).Run())
 	}
 	out, err := cmd.CombinedOutput()
 	settings, readErr := godotenv.Read(filepath.Join(dir, ".env"))
@@ -137,6 +150,77 @@ func TestScriptOffline(t *testing.T) {
 	plan, _ = w.plan()
 	if len(plan.Steps) != 0 || w.env["API_APP_ID_URI"] != "api://"+w.env["API_CLIENT_ID"] {
 		t.Error(text(t, plan))
+	}
+}
+
+// What stands in the settings file stays, whatever becomes of the script; and where it could not be kept, nothing is registered.
+func TestScriptKeepsSettings(t *testing.T) {
+	const mine = "MINE=1\n"
+	for _, test := range []struct {
+		desc, before string // before is bash that runs first; $ENV_FILE is there
+		want         string
+	}{
+		{"unreadable", "chmod 0 \"$ENV_FILE\"", "cannot be read: nothing was done"},
+		{"a link", "mv \"$ENV_FILE\" real && ln -s real \"$ENV_FILE\"", "is not a regular file"},
+		{"a folder that takes no file", "chmod u-w folder", "cannot be written: nothing was done"},
+		{"unreadable in the middle", "grep() { if [ \"$1\" = -vE ]; then return 2; fi; command grep \"$@\"; }", "TENANT_ID was not written, and the file stays as it is"},
+	} {
+		t.Run(test.desc, func(t *testing.T) {
+			w := newWorld(t)
+			dir := filepath.Dir(w.path)
+			must(t, os.Mkdir(filepath.Join(dir, "folder"), 0o777))
+			plan, state := w.plan()
+			script, err := registrations.Script(plan, state, &w.desired, graphcalls.Curl, registrations.ScriptFiles{Env: "folder/it's $(touch pwned) \"env\"\n}", State: "state.json"})
+			must(t, err)
+			head, rest, _ := strings.Cut(script, "\ncan_keep ")
+			if test.desc == "unreadable in the middle" { // after the first call
+				head, rest, _ = strings.Cut(script, "\nsay 'write the settings'")
+				rest = "say 'write the settings'" + rest
+			} else {
+				rest = "can_keep " + rest
+			}
+			before := "printf 'MINE=1\\n' >\"$ENV_FILE\"\n"
+			out, err := w.runAs(65534, head+"\n"+before+test.before+"\n"+rest)
+			if err == nil || !strings.Contains(out, test.want) {
+				t.Errorf("%v, want %q in\n%s", err, test.want, out)
+			}
+			kept := filepath.Join(dir, "folder", "it's $(touch pwned) \"env\"\n}")
+			if test.desc == "a link" {
+				kept = filepath.Join(dir, "real")
+			}
+			if text, err := os.ReadFile(kept); err != nil || !strings.HasPrefix(string(text), mine) {
+				t.Errorf("the settings file holds %.60q, %v", text, err)
+			}
+			if registered := strings.Contains(test.desc, "middle"); w.count() != 0 && !registered {
+				t.Errorf("%d applications were registered", w.count())
+			}
+			if _, err := os.Stat(filepath.Join(dir, "pwned")); err == nil {
+				t.Error("a name was run")
+			}
+		})
+	}
+}
+
+// Other shells would stop in the middle: they do nothing.
+func TestScriptIsBash(t *testing.T) {
+	w := newWorld(t)
+	script := w.script(graphcalls.Curl)
+	for _, shell := range []string{"dash", "zsh", "ksh", "busybox"} {
+		path, err := exec.LookPath(shell)
+		if err != nil {
+			continue // the interoperability tests install them
+		}
+		args := []string{"-c", script}
+		if shell == "busybox" {
+			args = append([]string{"sh"}, args...)
+		}
+		out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "nothing was done; run it with") {
+			t.Errorf("%s: %v\n%s", shell, err, out)
+		}
+	}
+	if out, err := w.run("set -o posix\n" + script); err != nil || w.count() != 3 { // as "sh", where that is bash
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

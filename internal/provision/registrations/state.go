@@ -24,8 +24,30 @@ type State struct {
 	Name       string            `json:"name"`
 	Deployment string            `json:"deployment"` // a GUID in the tag of every application: whose they are
 	IDs        map[string]string `json:"ids"`        // "api_app": client id; "api_object", "api_sp": object ids; "api_secret_key", …
+	Choices    *Choices          `json:"choices,omitempty"`
 	Refused    []string          `json:"refusedUris,omitempty"`
 	Applied    string            `json:"applied,omitempty"` // the digest of what was applied to its end: what differs since is drift
+}
+
+// Choices are what somebody asked for beside what every deployment has. They hold in later runs until somebody says otherwise.
+type Choices struct {
+	ReadGroups   bool                `json:"readGroups,omitempty"`
+	SkipAgent    bool                `json:"skipAgent,omitempty"`
+	PreAuthorize []identity.ClientID `json:"preAuthorize,omitempty"`
+}
+
+// Chosen returns the choices of earlier runs. A state file that is older than they are tells of one of them: nothing but
+// reading groups needs the service principal of Microsoft Graph.
+func (s *State) Chosen() Choices {
+	if s.Choices == nil {
+		return Choices{ReadGroups: s.IDs[idGraphSP] != ""}
+	}
+	return *s.Choices
+}
+
+// choose keeps the choices of a plan.
+func (s *State) choose(d *Desired) {
+	s.Choices = &Choices{ReadGroups: d.ReadGroups, SkipAgent: d.SkipAgent, PreAuthorize: d.PreAuthorize}
 }
 
 const stateVersion = 1

@@ -219,10 +219,21 @@ func (b *builder) foreignConsents(warn func(string, ...any)) {
 	for _, g := range b.p.Grants {
 		for scope := range strings.FieldsSeq(g.Scope) {
 			if !slices.Contains(own[g.ResourceID], scope) {
-				warn("consent to %s of the service principal %s", scope, g.ResourceID)
+				warn("consent to %s of %s", scope, b.apiName(g.ResourceID))
 			}
 		}
 	}
+}
+
+// apiName names an API by the object id of its service principal, where it is one of those that plans are about.
+func (b *builder) apiName(id string) string {
+	switch id {
+	case b.s.IDs[idSearchSP]:
+		return "Azure AI Search"
+	case b.s.IDs[idGraphSP]:
+		return "Microsoft Graph"
+	}
+	return "the service principal " + id
 }
 
 func beyond(have, want *graph.RedirectSettings) []string {
