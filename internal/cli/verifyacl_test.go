@@ -17,6 +17,7 @@ import (
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
+	"github.com/onbehalf/onbehalf/search"
 	"github.com/onbehalf/onbehalf/search/searchserver"
 	"github.com/onbehalf/onbehalf/search/searchtest"
 	"github.com/onbehalf/onbehalf/signin"
@@ -318,6 +319,26 @@ func TestSampleWithoutGroups(t *testing.T) {
 	if out := w.must("verify-acl", "--as", "alice", "--plaintext-cache"); !strings.Contains(out, "= alice@contoso.example: 2 documents") {
 		t.Error(out)
 	}
+}
+
+// The sample goes into an empty index and over itself unasked, and over nothing else.
+func TestSampleOverwritesNothing(t *testing.T) {
+	w := newWorld(t, &searchtest.Options{})
+	w.signIn("alice")
+	w.must("setup", "index", "apply", "--yes")
+	for range 2 {
+		w.must("index", "push", "--sample", "--plaintext-cache")
+	}
+	client := w.search.SearchClient()
+	mine := search.Document(`{"id":"4","name":"Forecast","content":"mine","oid":["all"],"group":["none"]}`)
+	if _, err := client.Write(t.Context(), "docs", []search.Action{{Document: mine}}); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := w.run("index", "push", "--sample", "--plaintext-cache")
+	if code != 2 || !strings.Contains(errs, "holds 1 documents that are not the sample's") || strings.Contains(out, "uploaded") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	w.must("index", "push", "--sample", "--yes", "--plaintext-cache")
 }
 
 // What stands between a person and her documents is said, and nothing is called a difference that is none.

@@ -133,23 +133,21 @@ func (j *Journal) read(belongs JournalFor) (JournalState, error) {
 		return JournalNew, nil
 	}
 	text, err := os.ReadFile(j.path)
-	if err != nil {
-		return JournalNew, err
+	if err == nil {
+		err = isJournal(text)
 	}
 	first, rest, complete := bytes.Cut(text, []byte("\n"))
-	switch err := isJournal(text); {
-	case err != nil:
+	if err != nil || !complete { // cut off before anything was noted
 		return JournalNew, err
-	case !complete: // cut off before anything was noted
-		return JournalNew, nil
 	}
-	if state, err := stateOf(first, belongs); state != JournalContinued {
+	state, err := stateOf(first, belongs)
+	if state != JournalContinued {
 		return state, err
 	}
 	if j.done, err = readSpans(rest, belongs.Last); err == nil && j.done.count() > belongs.Documents {
 		err = ErrDamagedJournal
 	}
-	return JournalContinued, err
+	return state, err
 }
 
 // isJournal looks at how a file begins, of which there may be little.

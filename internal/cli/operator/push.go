@@ -21,7 +21,7 @@ import (
 const maxParallel = 32
 
 type pushFlags struct {
-	sample, skipBad, asJSON         bool
+	sample, skipBad, asJSON, yes    bool
 	acl, journal, report, account   string
 	parallel                        int
 	name, content, section, sizeFld string
@@ -71,6 +71,7 @@ An acl.yaml, in which the first rule that fits decides and a file that no rule f
 	o.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&flags.sample, "sample", false, "upload the five sample documents: one for you, one for a group of yours")
+	f.BoolVar(&flags.yes, "yes", false, "with --sample: do not ask, also where the index holds other documents")
 	f.StringVar(&flags.account, "account", "", "with --sample: for whom, by `NAME` or object id, where several people are signed in here")
 	f.BoolVar(&flags.skipBad, "skip-bad", false, "leave out documents that are wrong instead of stopping")
 	f.StringVar(&flags.acl, "acl", "", "the `FILE` that says who may read a folder's files (default DIR/"+corpus.ACLName+")")
@@ -143,6 +144,11 @@ func (p *push) run(ctx context.Context, path string, definition *search.Definiti
 		return fmt.Errorf("%s holds no documents to upload", path)
 	}
 	p.remark(definition)
+	if p.flags.sample {
+		if err = p.besideOthers(ctx); err != nil {
+			return err
+		}
+	}
 	if err = p.openJournal(path, definition.ETag); err != nil {
 		return err
 	}

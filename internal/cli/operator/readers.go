@@ -11,12 +11,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/graph"
 	"github.com/onbehalf/onbehalf/internal/provision/corpus"
 	"github.com/onbehalf/onbehalf/internal/provision/directory"
-	"github.com/onbehalf/onbehalf/internal/sample"
-	"github.com/onbehalf/onbehalf/obo"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -128,51 +125,4 @@ func missingGroups(ctx context.Context, names *directory.Directory, groups []str
 		})
 	}
 	return missing, all.Wait()
-}
-
-// sample are the five documents, of which the person who is signed in may read three: the one for everyone, the one for
-// her, and the one for a group of hers. The other two are for nobody here.
-func (p *push) sample(ctx context.Context) (corpus.Source, error) {
-	account, err := p.o.account(ctx, p.flags.account)
-	if err != nil {
-		return nil, err
-	}
-	caller, err := p.delegated.caller(ctx, p.o.people, account)
-	if err != nil {
-		return nil, err
-	}
-	group := sample.Nobody
-	me, err := p.delegated.myGraph(ctx, caller)
-	if err == nil {
-		var groups []string
-		if groups, err = me.MyGroups(ctx); err == nil && len(groups) > 0 {
-			group = groups[0]
-		}
-	}
-	switch {
-	case err != nil:
-		reason := err.Error()
-		if refusal, ok := errors.AsType[*obo.Refusal](err); ok {
-			reason = refusal.Say()
-		}
-		p.warn(fmt.Sprintf("the groups of %s are not known, so nobody may read the document for a group (onbehalf setup entra apply --read-groups lets Graph be asked): %s", account.Name, reason))
-	case group == sample.Nobody:
-		p.warn(account.Name + " is in no group, so nobody may read the document for a group")
-	default:
-		fmt.Fprintf(p.Err, "for %s and the group %s\n", shell.Printable(account.Name), group)
-	}
-	documents, err := sample.Documents(sample.Readers{Alice: caller.Object.String(), Engineering: group, Finance: sample.Nobody, Board: sample.Nobody})
-	if err != nil {
-		return nil, err
-	}
-	raw := make([]search.Document, len(documents))
-	for i := range documents {
-		if documents[i].ID == "2" {
-			documents[i].Name = "Review of " + caller.Name
-		}
-		if raw[i], err = rawDocument(&documents[i]); err != nil {
-			return nil, err
-		}
-	}
-	return corpus.Memory("the sample", raw), nil
 }

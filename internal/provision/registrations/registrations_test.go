@@ -517,7 +517,7 @@ func TestReadGroups(t *testing.T) {
 	w.apply()
 	w.done()
 	w.desired.ReadGroups = false
-	if plan, _ := w.plan(); !plan.Empty() || !strings.Contains(text(t, plan), "! consent to GroupMember.Read.All of the service principal") {
+	if plan, _ := w.plan(); !plan.Empty() || !strings.Contains(text(t, plan), "! consent to GroupMember.Read.All of Microsoft Graph") {
 		t.Error(text(t, plan))
 	}
 }
