@@ -115,6 +115,8 @@ func byStatus(out *agent.ModelError, e *statusError) {
 	switch {
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
 		out.Kind, out.Text = agent.ModelUnauthorized, "The model's server does not accept this agent's credential: tell its operator."
+	case e.status == http.StatusTooManyRequests && strings.Contains(e.body, "insufficient_quota"): // waiting does not help
+		out.Kind, out.Text = agent.ModelRejected, "The account at the model's provider is used up: tell this agent's operator."
 	case e.status == http.StatusTooManyRequests:
 		out.Kind, out.Text, out.Retry = agent.ModelThrottled, "The model has had too many requests: try again in a moment.", e.retry
 	case e.status == http.StatusRequestEntityTooLarge:

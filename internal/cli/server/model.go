@@ -94,6 +94,9 @@ func azureModel(settings *shell.Settings) (openai.Config, error) {
 		return cfg, err
 	}
 	cfg.URL = endpoint
+	if cfg.AzureVersion != "" && strings.HasSuffix(strings.TrimRight(endpoint.Path, "/"), "/v1") {
+		return cfg, shell.Usage(shell.Hint(errors.New("AZURE_OPENAI_API_VERSION: the API below /openai/v1 has no versions"), "unset it, or take /openai/v1 off AZURE_OPENAI_ENDPOINT"))
+	}
 	if cfg.AzureVersion == "" && !strings.HasSuffix(strings.TrimRight(endpoint.Path, "/"), "/v1") {
 		cfg.URL = endpoint.JoinPath("openai", "v1")
 	}
@@ -102,7 +105,7 @@ func azureModel(settings *shell.Settings) (openai.Config, error) {
 		return cfg, settings.MayGo("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT")
 	}
 	cfg.Entra = true
-	cfg.Credential, err = entraCredential(settings, endpoint.Hostname())
+	cfg.Credential, err = entraCredential(settings, endpoint.Hostname(), cfg.AzureVersion)
 	return cfg, err
 }
 
@@ -121,7 +124,7 @@ func openAIHosts() []string {
 // Microsoft's hosts only: else whoever names the endpoint would get them.
 //
 // https://learn.microsoft.com/azure/ai-foundry/openai/how-to/managed-identity
-func entraCredential(settings *shell.Settings, host string) (func(context.Context) (identity.Secret, error), error) {
+func entraCredential(settings *shell.Settings, host, version string) (func(context.Context) (identity.Secret, error), error) {
 	if !below(host, openAIHosts()) {
 		return nil, shell.Usage(shell.Hint(fmt.Errorf("AZURE_OPENAI_ENDPOINT: %s is none of Azure OpenAI's hosts: it gets no token of this machine's identity", host), "use AZURE_OPENAI_API_KEY, or OPENAI_BASE_URL and OPENAI_API_KEY for a gateway"))
 	}
@@ -144,16 +147,32 @@ func entraCredential(settings *shell.Settings, host string) (func(context.Contex
 	if _, err := entra.CloudOf(in.Authority); err != nil {
 		return nil, shell.Usage(errors.New("AZURE_OPENAI_API_KEY: missing; an authority that is none of Microsoft's gives no token for Azure OpenAI"))
 	}
-	scope := "https://cognitiveservices.azure.com/.default"
-	for _, end := range []string{"us", "cn"} {
-		if strings.HasSuffix(host, ".azure."+end) {
-			scope = "https://cognitiveservices.azure." + end + "/.default"
-		}
-	}
+	scope := openAIScope(host, version)
 	return func(ctx context.Context) (identity.Secret, error) {
 		token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}})
 		return identity.NewSecret(token.Token), err
 	}, nil
+}
+
+// openAIScope is what a token has to be for: Foundry and the API without versions name Foundry's own audience, the API with
+// versions Cognitive Services', and so do the clouds in which only that one is documented.
+//
+// https://learn.microsoft.com/azure/foundry/openai/how-to/troubleshoot-errors
+// https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+// https://github.com/microsoft/agent-framework/issues/7201
+func openAIScope(host, version string) string {
+	host = strings.ToLower(host)
+	foundry := below(host, []string{".services.ai.azure.com", ".services.ai.azure.us"})
+	end := "com"
+	for _, other := range []string{"us", "cn"} {
+		if strings.HasSuffix(host, ".azure."+other) {
+			end = other
+		}
+	}
+	if foundry || version == "" && end == "com" {
+		return "https://ai.azure." + end + "/.default"
+	}
+	return "https://cognitiveservices.azure." + end + "/.default"
 }
 
 // fresh reads a secret anew for each use, so that a changed one counts without a restart.

@@ -31,6 +31,7 @@ func TestWhichModelAnswers(t *testing.T) {
 		"Azure, version":       {azure + "AZURE_OPENAI_DEPLOYMENT=d AZURE_OPENAI_API_KEY=k AZURE_OPENAI_API_VERSION=2024-10-21", "", false, "d"},
 		"Azure, Entra":         {azure + tenant + "AZURE_OPENAI_DEPLOYMENT=d", "", false, "d"},
 		"Azure, by a stranger": {"AZURE_OPENAI_ENDPOINT=https://openai.azure.com.evil.example " + tenant + "AZURE_OPENAI_DEPLOYMENT=d", "", false, "gets no token"},
+		"Azure, v1 by version": {"AZURE_OPENAI_ENDPOINT=https://contoso.openai.azure.com/openai/v1/ AZURE_OPENAI_API_VERSION=2024-10-21 AZURE_OPENAI_DEPLOYMENT=d AZURE_OPENAI_API_KEY=k", "", false, "has no versions"},
 		"Azure, no endpoint":   {"AZURE_OPENAI_DEPLOYMENT=d AZURE_OPENAI_API_KEY=k", "", false, "AZURE_OPENAI_ENDPOINT"},
 		"Azure, the flag":      {azure + "AZURE_OPENAI_API_KEY=k", "d", false, "d"},
 		"both":                 {azure + "AZURE_OPENAI_DEPLOYMENT=d OPENAI_MODEL=gpt", "", false, "both set"},
@@ -53,5 +54,23 @@ func TestWhichModelAnswers(t *testing.T) {
 				t.Errorf("got %q, want %q", name, c.want)
 			}
 		})
+	}
+}
+
+func TestWhatTokensForModelsAreFor(t *testing.T) {
+	const version = "2024-10-21"
+	for _, c := range [][3]string{
+		{"contoso.openai.azure.com", "", "https://ai.azure.com/.default"},
+		{"contoso.openai.azure.com", version, "https://cognitiveservices.azure.com/.default"},
+		{"contoso.cognitiveservices.azure.com", version, "https://cognitiveservices.azure.com/.default"},
+		{"contoso.services.ai.azure.com", "", "https://ai.azure.com/.default"},
+		{"contoso.services.ai.azure.com", version, "https://ai.azure.com/.default"},
+		{"contoso.openai.azure.us", "", "https://cognitiveservices.azure.us/.default"},
+		{"contoso.services.ai.azure.us", "", "https://ai.azure.us/.default"},
+		{"contoso.openai.azure.cn", "", "https://cognitiveservices.azure.cn/.default"},
+	} {
+		if got := openAIScope(c[0], c[1]); got != c[2] {
+			t.Errorf("%s, version %q: got %s, want %s", c[0], c[1], got, c[2])
+		}
 	}
 }
