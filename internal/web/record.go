@@ -49,6 +49,7 @@ func thinOut(c *agent.Conversation) (thin []string) {
 			call := &m.Calls[j]
 			read = read || call.Result != nil || len(call.Sources) > 0
 			call.Result = nil
+			call.Back = nil                            // what a server wants to see again may hold what it has read: the call begins anew
 			if call.Error != "" && call.Attempts > 0 { // the server may have had its word in it
 				call.Error = "It failed; why is not kept."
 			}

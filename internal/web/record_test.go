@@ -1,0 +1,30 @@
+package web
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/web/refusal"
+)
+
+// What a server wants to see again may hold what it has read. Where only ids are kept it is not: the call begins anew.
+func TestWhatAServerWantsToSeeAgainIsNotKept(t *testing.T) {
+	c := &agent.Conversation{Messages: []agent.Message{{ID: "m", Role: agent.Assistant, State: agent.Waiting, Calls: []agent.Call{{
+		ID: "c", Server: "docs", Tool: "get", State: agent.Refused, Refusal: &agent.Refusal{Kind: refusal.Link, Resumable: true},
+		Back: &agent.Continuation{State: "what it read", Links: []string{"consent"}},
+	}}}}}
+	for idsOnly, want := range map[bool]bool{true: false, false: true} {
+		body, err := pack(c, nil, idsOnly)
+		if err != nil || strings.Contains(string(body), "what it read") != want {
+			t.Errorf("ids only is %t: %v: %s", idsOnly, err, body)
+		}
+		again, _, err := unpack(body)
+		if err != nil || again.Resume("c") != nil {
+			t.Errorf("ids only is %t: the call does not go on: %v", idsOnly, err)
+		}
+	}
+	if c.Messages[0].Calls[0].Back == nil {
+		t.Error("what is not kept is lost to who waits as well")
+	}
+}
