@@ -180,11 +180,18 @@ function put(next) {
   return next;
 }
 
+// Goes to the end of the conversation, or to where what waits for the person begins.
+function toEnd() {
+  scrollTo(0, document.documentElement.scrollHeight);
+  const card = log.lastElementChild?.querySelector(".card");
+  if (card && card.getBoundingClientRect().top < document.querySelector(".top").offsetHeight) card.scrollIntoView();
+}
+
 // Follows the end of the conversation, unless the person has gone elsewhere to read.
 function scroll(was) {
   if (!was && !follow) return;
   follow = false;
-  scrollTo(0, document.documentElement.scrollHeight);
+  toEnd();
 }
 
 function speak(text, all) {
@@ -266,7 +273,7 @@ function connect() {
 }
 if (conversation) {
   if (main.dataset.state === "running") follow = true;
-  if (log.lastElementChild && !location.hash) scrollTo(0, document.documentElement.scrollHeight);
+  if (log.lastElementChild && !location.hash) toEnd();
   connect();
   document.addEventListener("visibilitychange", () => {
     rest();
