@@ -86,11 +86,13 @@ func (a *Agent) decide(c *Conversation, o *offer) (reason AskReason, why string)
 	case current, o.Unasked && (known == "" || known == o.Definition || a.pinned(&o.Tool)):
 		return "", ""
 	case configured, granted, known != "" && known != o.Definition:
-		return ReasonChanged, "What this tool says of itself is not what was allowed before: read anew what it does."
+		return ReasonChanged, saysOther
 	default:
 		return ReasonDefault, "Nobody has said that this tool may run unasked."
 	}
 }
+
+const saysOther = "What this tool says of itself is not what was allowed before: read anew what it does."
 
 // names puts trust groups into words.
 func names(groups []string) string {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -65,17 +66,23 @@ func (t *turn) unreached(ctx context.Context, call *Call, err error) {
 	call.State, call.Error = CallFailed, "The tools of "+call.Server+" ("+call.Host+") could not be listed."
 }
 
-// plan makes calls of what the model asked for.
-func (t *turn) plan(m *Message, asked []ModelCall, before int) {
-	wires := map[string]bool{}
+// plan makes calls of what the model asked for, left being how many more may be made. What it asks for twice at once is
+// one call.
+func (t *turn) plan(m *Message, asked []ModelCall, left int) {
+	wires, twice := map[string]bool{}, false
 	for i, one := range asked {
 		if i == maxAsked {
 			m.Notes = append(m.Notes, fmt.Sprintf("The model asked for %d calls at once: those after the first %d were left out.", len(asked), maxAsked))
 			break
 		}
 		call := t.planned(&one)
-		if before+i >= t.cfg.Limits.Calls {
-			call.State, call.Error = CallFailed, "Not made: this answer has used as many calls as are allowed."
+		if slices.ContainsFunc(m.Calls, call.same) {
+			twice = true
+			continue
+		}
+		if left--; left < 0 && call.State != Declined {
+			call.decided(CallFailed)
+			call.Error = "Not made: this answer may make no further call."
 		}
 		if one.ID != "" && len(one.ID) <= 256 && !wires[one.ID] {
 			call.Wire, wires[one.ID] = one.ID, true
@@ -83,6 +90,45 @@ func (t *turn) plan(m *Message, asked []ModelCall, before int) {
 		m.Calls = append(m.Calls, call)
 		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
 	}
+	if twice {
+		m.Notes = append(m.Notes, "The model asked for the same call more than once: it counts once.")
+	}
+}
+
+// same reports whether another call is of the same tool with the same arguments.
+func (c *Call) same(other Call) bool {
+	return c.Tool == other.Tool && c.Server == other.Server && bytes.Equal(c.Arguments, other.Arguments)
+}
+
+// settled returns the call of this turn, before a message, that was the same and cannot go otherwise: the person did not
+// allow it, it was refused for good, or it could not be made. Nil: there is none.
+func (t *turn) settled(call *Call, before int) *Call {
+	for i := before - 1; i >= 0 && t.conv.Messages[i].Role == Assistant; i-- {
+		for j := range t.conv.Messages[i].Calls {
+			one := &t.conv.Messages[i].Calls[j]
+			final := one.State == Declined || one.State == Refused && !one.waits() || one.State == CallFailed && one.Attempts == 0
+			if final && one.Tool != "" && one.same(*call) {
+				return one
+			}
+		}
+	}
+	return nil
+}
+
+// stuck reports whether the model did nothing in its last answer but ask once more for calls that are settled.
+func (t *turn) stuck() bool {
+	at := len(t.conv.Messages) - 1
+	m, again := &t.conv.Messages[at], 0
+	for i := range m.Calls {
+		switch call := &m.Calls[i]; {
+		case call.Tool == "":
+		case t.settled(call, at) == nil:
+			return false
+		default:
+			again++
+		}
+	}
+	return again > 0
 }
 
 // planned decides about one call: whether there is such a tool, whether the arguments fit, whether it asks.
@@ -104,10 +150,33 @@ func (t *turn) planned(one *ModelCall) Call {
 		return call
 	}
 	call.Arguments, call.State, call.After = arguments, Approved, slices.Clone(t.conv.Touched)
-	if call.Reason, call.Why = t.decide(t.conv, o); call.Reason != "" {
-		call.State = Asking
+	if before := t.settled(&call, len(t.conv.Messages)-1); before != nil && before.Definition == call.Definition {
+		if call.State, call.Error = before.State, before.Error; call.State == Refused {
+			call.State, call.Error = CallFailed, "Not made again: this very call was refused a moment ago."
+		}
+		return call
+	}
+	if reason, why := t.decide(t.conv, o); reason != "" {
+		t.ask(&call, o, reason, why)
 	}
 	return call
+}
+
+// ask lets a call wait for its person, who reads what the tool says of itself, and what it said before.
+func (t *turn) ask(call *Call, o *offer, reason AskReason, why string) {
+	call.State, call.Reason, call.Why, call.Says, call.Said = Asking, reason, why, o.Description, ""
+	if known := t.conv.Known[call.name()]; known == "" || known == o.Definition {
+		return
+	}
+	if reason != ReasonChanged {
+		call.Why += " " + saysOther
+	}
+	switch said, kept := t.conv.Told[call.name()]; {
+	case kept && said == o.Description:
+		call.Why += " What is shown of its description is the same as before: the change is in the rest of its definition."
+	case kept:
+		call.Said = said
+	}
 }
 
 // settle runs what may run of a message's calls. It reports whether all have ended and the model is to be told.
@@ -203,7 +272,7 @@ func (t *turn) begin(ctx context.Context, call *Call) *offer {
 		call.State = Succeeded
 		return nil
 	}
-	o := t.tools.byName[call.Server+"."+call.Tool]
+	o := t.tools.byName[call.name()]
 	server := t.person.server(call.Server)
 	if o == nil || server == nil {
 		call.State, call.Error = CallFailed, "This tool is not there any more."
@@ -215,13 +284,12 @@ func (t *turn) begin(ctx context.Context, call *Call) *offer {
 		call.State, call.Error = CallFailed, "The arguments do not fit this tool: "+err.Error()+"."
 		return nil
 	case o.Definition != call.Definition:
-		call.State, call.Reason = Asking, ReasonChanged
-		call.Why = "What this tool says of itself has changed since the call was allowed: read anew what it does."
 		call.Definition, call.Title, call.Back = o.Definition, o.Title, nil
+		t.ask(call, o, ReasonChanged, "What this tool says of itself has changed since the call was allowed: read anew what it does.")
 		return nil
 	}
 	call.Arguments, call.State = arguments, InFlight
-	t.conv.Known = set(t.conv.Known, call.Server+"."+call.Tool, call.Definition)
+	t.conv.know(call.name(), o.Definition, o.Description)
 	return o
 }
 

@@ -14,6 +14,8 @@ type Conversation struct {
 	Messages []Message `json:"messages"`
 	// Known holds, by "server.tool", the hash of the definition that the person last allowed or that ran.
 	Known map[string]string `json:"known,omitempty"`
+	// Told holds, by "server.tool", what the tool said of itself with that definition.
+	Told map[string]string `json:"told,omitempty"`
 	// Allowed holds, by "server.tool", what the person allowed for the rest of the conversation.
 	Allowed map[string]Grant `json:"allowed,omitempty"`
 	// Touched are the trust groups that were read from so far.
@@ -108,11 +110,16 @@ type Call struct {
 	Why    string    `json:"why,omitempty"`
 	// After are the trust groups that had been read from when the model asked for it: what Why tells, and "always" covers.
 	After []string `json:"after,omitempty"`
+	// Says is what the tool says of itself, and Said what it said before where that was something else: the server's own
+	// words, without what steers a screen, bounded. They are held while the call asks.
+	Says string `json:"says,omitempty"`
+	Said string `json:"said,omitempty"`
 	// Definition is the hash of the definition that was in force when the call was made: it runs with no other.
 	Definition string        `json:"definition,omitempty"`
 	Result     *Result       `json:"result,omitempty"`
 	Sources    []Source      `json:"sources,omitempty"`
-	Error      string        `json:"error,omitempty"` // state failed, in a sentence
+	Nothing    bool          `json:"nothing,omitempty"` // it returned a list of documents that holds none
+	Error      string        `json:"error,omitempty"`   // state failed, in a sentence
 	Refusal    *Refusal      `json:"refusal,omitempty"`
 	Chain      string        `json:"chain,omitempty"` // of the last attempt, from _meta["onbehalf/chain"]
 	Started    time.Time     `json:"started,omitzero"`
@@ -201,20 +208,39 @@ func (c *Conversation) Answer(call string, decision Decision) error {
 		return ErrNotWaiting
 	}
 	switch decision {
-	case Allow, AllowAlways:
+	case Allow:
+	case AllowAlways:
+		c.Allowed = set(c.Allowed, waiting.name(), Grant{waiting.Definition, slices.Clone(waiting.After)})
 	case Deny:
-		waiting.State = Declined
+		waiting.decided(Declined)
 		return nil
 	default:
 		return fmt.Errorf("a call is answered with allow, allow-always or deny, not with %q", decision)
 	}
-	name := waiting.Server + "." + waiting.Tool
-	c.Known = set(c.Known, name, waiting.Definition)
+	c.know(waiting.name(), waiting.Definition, waiting.Says)
+	waiting.decided(Approved)
 	if decision == AllowAlways {
-		c.Allowed = set(c.Allowed, name, Grant{waiting.Definition, slices.Clone(waiting.After)})
+		c.allowAlike(waiting)
 	}
-	waiting.State = Approved
 	return nil
+}
+
+// allowAlike approves what asks beside a call that was allowed for good, and which that covers.
+func (c *Conversation) allowAlike(allowed *Call) {
+	for i := range c.Messages {
+		for j := range c.Messages[i].Calls {
+			one := &c.Messages[i].Calls[j]
+			beyond := func(read string) bool { return !slices.Contains(allowed.After, read) }
+			if one.State == Asking && one.name() == allowed.name() && one.Definition == allowed.Definition && !slices.ContainsFunc(one.After, beyond) {
+				one.decided(Approved)
+			}
+		}
+	}
+}
+
+// know notes which definition of a tool the person allowed, or ran.
+func (c *Conversation) know(tool, definition, says string) {
+	c.Known, c.Told = set(c.Known, tool, definition), set(c.Told, tool, says)
 }
 
 // Resume lets a call that was refused run again, since its person has signed in or opened the link. Run the conversation
@@ -235,7 +261,7 @@ func (c *Conversation) GiveUp() {
 		for j := range m.Calls {
 			switch call := &m.Calls[j]; {
 			case call.State == Asking || call.State == Approved:
-				call.State = Declined
+				call.decided(Declined)
 			case call.waits():
 				call.Refusal.Resumable = false
 			}
@@ -295,7 +321,7 @@ func (c *Conversation) Phase() Phase {
 // Clone returns a deep copy.
 func (c *Conversation) Clone() *Conversation {
 	out := &Conversation{
-		Messages: slices.Clone(c.Messages), Known: maps.Clone(c.Known), Allowed: maps.Clone(c.Allowed), Touched: slices.Clone(c.Touched),
+		Messages: slices.Clone(c.Messages), Known: maps.Clone(c.Known), Told: maps.Clone(c.Told), Allowed: maps.Clone(c.Allowed), Touched: slices.Clone(c.Touched),
 	}
 	for i := range out.Messages {
 		m := &out.Messages[i]
@@ -327,6 +353,12 @@ func (c *Conversation) find(call string) *Call {
 	}
 	return nil
 }
+
+// name is by which tool policies and grants know it.
+func (c *Call) name() string { return c.Server + "." + c.Tool }
+
+// decided ends the asking.
+func (c *Call) decided(state CallState) { c.State, c.Says, c.Said = state, "", "" }
 
 // waits reports whether the call waits for its person to do something.
 func (c *Call) waits() bool {

@@ -87,8 +87,8 @@ func TestCallsRunBesideOneAnother(t *testing.T) {
 		return nil, found, nil
 	}})
 	var calls []agent.ModelCall
-	for range 12 {
-		calls = append(calls, call("docs__get", `{}`))
+	for i := range 12 {
+		calls = append(calls, call("docs__get", fmt.Sprintf(`{"top":%d}`, i)))
 	}
 	s := newScene(t, agent.Config{Ask: unasked("docs.get"), Limits: agent.Limits{AtOnce: 4}}, []agent.Server{docs.as("docs", "")}, asks(calls...))
 	if m := s.ask("?"); m.State != agent.Done || len(docs.called()) != 12 || most.Load() > 4 || most.Load() < 2 {

@@ -31,8 +31,10 @@ func (t *turn) keep(call *Call, result *mcp.CallToolResult) {
 	most := min(t.cfg.Limits.Result, max(left, leastKept))
 	kept := &Result{IsError: result.IsError}
 	documents := mcpdata.Links(result)
+	call.Nothing = false
 	if value := mcpdata.ValueOf(result); value != nil && len(documents) == 0 {
 		documents = value.Documents()
+		call.Nothing = !result.IsError && value.NoDocuments()
 		whole := value.JSON(1 << 30)
 		if kept.Text = value.JSON(most); kept.Text != "" {
 			kept.Text = mcpdata.Plain(kept.Text, most)

@@ -213,6 +213,7 @@ func (t *turn) spent() (steps, calls, tokens int) {
 // step is one answer of the model, with its calls. It reports whether another is to follow.
 func (t *turn) step(ctx context.Context) bool {
 	steps, calls, tokens := t.spent()
+	stuck := t.stuck()
 	t.conv.Messages = append(t.conv.Messages, Message{ID: rand.Text(), Role: Assistant, At: t.cfg.Now().UTC(), State: Running})
 	m := t.last()
 	t.emit(Event{Kind: EventMessage, Message: m.ID, State: m.State})
@@ -228,10 +229,14 @@ func (t *turn) step(ctx context.Context) bool {
 		return false
 	}
 	var tools []ModelTool
-	if steps+1 < t.cfg.Limits.Steps && calls < t.cfg.Limits.Calls {
-		tools = t.tools.modelTools()
-	} else {
+	left := t.cfg.Limits.Calls - calls
+	switch {
+	case stuck:
+		m.Notes = append(m.Notes, "No further tool was called: the model asked again for what was not allowed, or cannot be done.")
+	case steps+1 >= t.cfg.Limits.Steps, left <= 0:
 		m.Notes = append(m.Notes, "No further tool was called: this answer has used as many calls or steps as are allowed.")
+	default:
+		tools = t.tools.modelTools()
 	}
 	answer := t.listen(ctx, m, tools)
 	if answer == nil {
@@ -240,9 +245,9 @@ func (t *turn) step(ctx context.Context) bool {
 	switch {
 	case len(answer.Calls) > 0:
 		if tools == nil {
-			calls = t.cfg.Limits.Calls
+			left = 0
 		}
-		t.plan(m, answer.Calls, calls)
+		t.plan(m, answer.Calls, left)
 		return t.settle(ctx, m)
 	case strings.TrimSpace(m.Text) == "":
 		t.end(m, Failed, "The model gave no answer.")

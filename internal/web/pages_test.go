@@ -49,7 +49,10 @@ func TestWithoutScripts(t *testing.T) {
 	c := w.begin("the roadmap")
 	m := w.answer(w.settled(c))
 	page := w.open("/c/" + c).Body
-	for _, want := range []string{"May Search documents run as you?", `value="allow-always"`, "Nobody has said that this tool may run unasked.", `aria-current="page"`} {
+	for _, want := range []string{
+		"May Search documents run as you?", `value="allow-always"`, "Nobody has said that this tool may run unasked.", `aria-current="page"`,
+		"In the words of " + strings.TrimSuffix(strings.TrimPrefix(s.MCP.URL, "http://"), "/mcp") + ", which nobody here has checked:", "Searches the company&#39;s documents as the signed-in person",
+	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}

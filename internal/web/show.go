@@ -55,6 +55,13 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 		Attempts: c.Attempts, Started: c.Started, Lasted: c.Took,
 	}
 	out.Made = c.Attempts > 0 && (c.State == agent.Succeeded || c.State == agent.Refused || c.State == agent.CallFailed)
+	out.Nothing = c.Nothing
+	if c.State == agent.Asking {
+		out.Says = sayingOf("says-"+c.ID, "In the words of "+c.Host+", which nobody here has checked:", c.Says)
+		if c.Said != "" {
+			out.Said = sayingOf("said-"+c.ID, "Before, it said:", c.Said)
+		}
+	}
 	if out.Title == "" {
 		out.Title = c.Tool
 	}
@@ -82,6 +89,16 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 	return out
 }
 
+// sayingOf folds what is long, or has many lines.
+func sayingOf(id, whose, text string) *Saying {
+	const long, lines, start = 300, 5, 200
+	c := &Saying{ID: id, Whose: whose, Text: strings.TrimSpace(text)}
+	if len(c.Text) > long || strings.Count(c.Text, "\n") >= lines {
+		c.Start = cut(strings.Join(strings.Fields(c.Text), " "), start)
+	}
+	return c
+}
+
 // lineOf says a call in one line.
 func lineOf(c *Call) string {
 	line := c.Title
@@ -99,10 +116,12 @@ func lineOf(c *Call) string {
 	case agent.CallFailed:
 		line += " failed"
 	case agent.Succeeded:
-		switch n := len(c.Sources); n {
-		case 0:
+		switch n := len(c.Sources); {
+		case c.Nothing:
+			line += " found nothing"
+		case n == 0:
 			line += " answered"
-		case 1:
+		case n == 1:
 			line += " found 1 document"
 		default:
 			line += fmt.Sprintf(" found %d documents", n)

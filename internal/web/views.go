@@ -97,15 +97,18 @@ type Call struct {
 	Server    string   `json:"server"`
 	Tool      string   `json:"tool"`
 	Host      string   `json:"host"`
-	Title     string   `json:"title"` // the tool's own title if it has one, else its name
-	Line      string   `json:"line"`  // what is shown of it in one line
-	State     string   `json:"state"` // asking, approved, declined, running, done, failed, refused
-	Why       string   `json:"why"`   // a sentence: why it asks
+	Title     string   `json:"title"`          // the tool's own title if it has one, else its name
+	Line      string   `json:"line"`           // what is shown of it in one line
+	State     string   `json:"state"`          // asking, approved, declined, running, done, failed, refused
+	Why       string   `json:"why"`            // a sentence: why it asks
+	Says      *Saying  `json:"says,omitempty"` // state asking: what the tool says of itself
+	Said      *Saying  `json:"said,omitempty"` // what it said before, if that was something else
 	Arguments string   `json:"arguments"`
 	Took      string   `json:"took"`  // "12 ms"; "" while it runs
 	Chain     string   `json:"chain"` // the id that the server gave the last attempt: 32 hexadecimal digits, or ""
 	Attempts  int      `json:"attempts"`
 	Output    string   `json:"output"`
+	Nothing   bool     `json:"nothing"` // it looked for documents and found none
 	Sources   []Source `json:"sources"`
 	Refusal   Refusal  `json:"refusal,omitzero"`
 	Error     string   `json:"error"` // state failed: in words
@@ -115,6 +118,14 @@ type Call struct {
 	Made    bool          `json:"-"`
 	Started time.Time     `json:"-"`
 	Lasted  time.Duration `json:"-"`
+}
+
+// Saying is what a server says of a tool: shown as text, as its words.
+type Saying struct {
+	Text string `json:"text"`
+
+	ID, Whose string `json:"-"`
+	Start     string `json:"-"` // of a long text, which is folded; "": it is short
 }
 
 // Source is a document that a call brought.

@@ -104,6 +104,26 @@ func (v *Value) Documents() []Document {
 	return out
 }
 
+// NoDocuments reports whether the value is a list of documents that holds none. A list is one of documents by its name,
+// since nothing else tells of one that is empty; where another list holds something, or a count says that there is more on
+// another page, something was found.
+func (v *Value) NoDocuments() bool {
+	root, _ := v.root.(map[string]any)
+	empty := false
+	for name, value := range root {
+		number, _ := value.(json.Number)
+		list, _ := value.([]any)
+		switch {
+		case len(list) > 0, number != "" && number != "0" && slices.Contains([]string{"count", "total"}, strings.ToLower(name)):
+			return false
+		case list == nil:
+		case slices.Contains([]string{"documents", "hits", "matches", "passages", "results"}, strings.ToLower(name)):
+			empty = true
+		}
+	}
+	return empty
+}
+
 // Cite gives the documents of the value their numbers, in its order: under the key "cite", as an answer is to cite them.
 // What stood under that key before is dropped, wherever it stood.
 func (v *Value) Cite(numbers []string) {

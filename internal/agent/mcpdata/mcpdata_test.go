@@ -141,3 +141,15 @@ func FuzzValue(f *testing.F) {
 		}
 	})
 }
+
+func TestNoDocuments(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"documents":[],"count":0}`: true, `{"Results":[],"warnings":[]}`: true, `{"hits":[]}`: true,
+		`{"documents":[],"count":3}`: false, `{"documents":[],"other":[{"x":1}]}`: false, `{"documents":[{"x":1}]}`: false,
+		`{"warnings":[]}`: false, `{"documents":null}`: false, `{"documents":{}}`: false, `{}`: false, `[]`: false, `{"deep":{"documents":[]}}`: false,
+	} {
+		if got := mcpdata.Parse(text).NoDocuments(); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}
