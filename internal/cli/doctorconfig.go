@@ -50,8 +50,8 @@ func (a *app) doctorConfig(f doctorFlags) (doctor.Config, error) {
 	p.server = sync.OnceValues(func() (serve.Config, error) { return server.Configure(settings, p.trust, logger) })
 	cfg := doctor.Config{
 		Setting: settings.Get, File: a.EnvFile(), Now: a.Now,
-		Cloud:    func() (entra.Cloud, error) { return settings.Cloud(p.trust) },
-		AppToken: p.appToken, Exchange: p.exchange,
+		Authority: func() (entra.Cloud, error) { return settings.Cloud(p.trust) },
+		AppToken:  p.appToken, Exchange: p.exchange,
 		Person:           func(ctx context.Context) (identity.Token, error) { return person(ctx, f) },
 		SearchCredential: p.searchCredential, SearchAs: "the API's own registration",
 		PermissionFields: server.PermissionFields(),
@@ -80,7 +80,7 @@ func (a *app) doctorConfig(f doctorFlags) (doctor.Config, error) {
 // doctorAdministrator lets an administrator sign in, where that was asked for, before the checks begin; the Azure CLI's
 // sign-in is asked when it is needed. Without either, the API's own credential is tried.
 func (a *app) doctorAdministrator(ctx context.Context, f doctorFlags, cfg *doctor.Config) error {
-	in, err := cfg.Cloud()
+	in, err := cfg.Authority()
 	if err != nil || sameHouse(in) != nil {
 		return nil //nolint:nilerr // settings.authority and settings.graph say it
 	}

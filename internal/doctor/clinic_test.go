@@ -182,7 +182,7 @@ func (c *clinic) serve() serve.Config {
 func (c *clinic) config(settings map[string]string) doctor.Config {
 	return doctor.Config{
 		Setting:    func(name string) string { return settings[name] },
-		Cloud:      func() (entra.Cloud, error) { return c.cloud(settings) },
+		Authority:  func() (entra.Cloud, error) { return c.cloud(settings) },
 		HTTPClient: c.client, EntraClient: c.client, Now: time.Now,
 		GraphToken: func(context.Context) (identity.Secret, error) { return c.tokens["admin"], nil }, GraphAs: "adele",
 		Person: func(context.Context) (identity.Token, error) { return c.person("alice"), nil },

@@ -1,4 +1,4 @@
-package doctor
+package call
 
 import (
 	"context"
@@ -6,18 +6,21 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
 	"github.com/onbehalf/onbehalf/internal/doctor/explain"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
 // personChecks take the way of a call with the real token of the person who is signed in here.
-func personChecks() []check {
-	return []check{
+func personChecks() []areaCheck {
+	return []areaCheck{
 		{ID: "person.token", Title: "somebody is signed in here for the MCP server", Needs: []string{"settings.mcp-url", "settings.web-client"}, Run: personToken},
 		{
 			ID: "person.accepted", Title: "the person's token is one that the server accepts", Needs: []string{"person.token", "authority.keys", "settings.app-id-uri"},
@@ -45,17 +48,17 @@ func personToken(ctx context.Context, s *state) exam.Finding {
 		s.token = token
 		return exam.Good("%s", token.Object)
 	case errors.As(err, &ambiguous):
-		return exam.Skip(firstLine(err), "onbehalf doctor --account NAME")
+		return exam.Skip(check.FirstLine(err), "onbehalf doctor --account NAME")
 	case errors.As(err, &needed) && needed.Cause == nil:
-		return exam.Skip("nobody is signed in for "+s.mcp.String(), fix)
+		return exam.Skip("nobody is signed in for "+s.MCP.String(), fix)
 	}
-	return exam.Skip(firstLine(err), "onbehalf token, which says more")
+	return exam.Skip(check.FirstLine(err), "onbehalf token, which says more")
 }
 
 func personAccepted(_ context.Context, s *state) exam.Finding {
-	got, err := explain.ReadToken(s.token.Value.Reveal(), s.tokenSetup(nil))
+	got, err := explain.ReadToken(s.token.Value.Reveal(), s.TokenSetup(nil))
 	if err != nil {
-		return exam.Failed(firstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
+		return exam.Failed(check.FirstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
 	}
 	if len(got.Refused) > 0 {
 		first := got.Refused[0]
@@ -63,10 +66,10 @@ func personAccepted(_ context.Context, s *state) exam.Finding {
 	}
 	caller, err := callerOf(s.token)
 	if err != nil {
-		return exam.Failed(firstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
+		return exam.Failed(check.FirstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
 	}
 	caller.Expires = got.Expires
-	s.caller = caller
+	s.Caller = caller
 	return exam.Good("%s", got.Who)
 }
 
@@ -97,27 +100,40 @@ func callerOf(token identity.Token) (*identity.Caller, error) {
 	}, nil
 }
 
+// serverAccepts shows the person's token to the server as it runs: with whatever settings that was started.
+func serverAccepts(ctx context.Context, s *state) exam.Finding {
+	got, err := s.initialize(ctx, s.token.Value.Reveal())
+	if err != nil {
+		return s.Unreachable(s.HTTPClient, s.MCP.String(), err, "MCP_URL")
+	}
+	if got.Status == http.StatusOK {
+		return exam.Good("HTTP 200")
+	}
+	code, description := signin.Reason(got.Header)
+	return exam.Failed(strings.TrimSpace(fmt.Sprintf("HTTP %d %s", got.Status, check.Clipped(code+" "+description))), "The server refuses a token that is good by these settings: it runs with others.", serverFix)
+}
+
 func exchangeSearch(ctx context.Context, s *state) exam.Finding {
 	if s.Exchange == nil {
 		return exam.Skip("not tried", "")
 	}
-	token, err := s.Exchange(ctx, s.caller, s.cloud.SearchScope())
+	token, err := s.Exchange(ctx, s.Caller, s.Cloud.SearchScope())
 	var e *entra.Error
 	switch {
 	case errors.As(err, &e):
-		found := refused(e)
+		found := check.Refused(e)
 		switch e.Advice().Kind { //nolint:exhaustive // the others say it themselves
 		case entra.InteractionRequired:
 			found.Fix += " A client that handles claims challenges does it at the call: onbehalf call get_documents."
 		case entra.ConsentRequired:
-			found.Fix += " For everybody: az ad app permission admin-consent --id " + s.api.String()
+			found.Fix += " For everybody: az ad app permission admin-consent --id " + s.API.String()
 		}
 		return found
 	case err != nil:
-		return exam.Failed(firstLine(err), "The exchange did not come about.", "Run it again with --log-level debug.")
-	case token.Object != s.caller.Object:
+		return exam.Failed(check.FirstLine(err), "The exchange did not come about.", "Run it again with --log-level debug.")
+	case token.Object != s.Caller.Object:
 		return exam.Failed(token.Object.String(), "The token that came back is another person's.", "Report this: it must never happen.")
 	}
-	s.searchToken = token
+	s.SearchToken = token
 	return exam.Good("for %s, good until %s", token.Audience, token.Expires.UTC().Format("15:04Z"))
 }

@@ -1,4 +1,4 @@
-package doctor
+package registrations
 
 import (
 	"bytes"
@@ -15,15 +15,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
 	"github.com/onbehalf/onbehalf/internal/graph"
 )
 
 // registrationCredential finds the credential of the settings among those of the registration.
 func registrationCredential(ctx context.Context, s *state) exam.Finding {
-	switch s.credential() {
+	switch s.Credential() {
 	case "CLIENT_SECRET":
-		return secretRegistered(s, s.apiApp, s.Setting("CLIENT_SECRET"), portalApp)
+		return secretRegistered(s, s.apiApp, s.Setting("CLIENT_SECRET"), check.PortalApp)
 	case "CLIENT_CERTIFICATE_PATH":
 		return certificateRegistered(ctx, s)
 	}
@@ -43,12 +44,12 @@ func secretRegistered(s *state, app *graph.Application, secret, place string) ex
 	if end.IsZero() {
 		return exam.Failed(fmt.Sprintf("none of the %d secrets begins like it", len(app.PasswordCredentials)), "The secret was deleted, or belongs to another registration.", fix)
 	}
-	return expiry(end, s, "the secret", fix)
+	return check.Expiry(end, s.State, "the secret", fix)
 }
 
 // certificateRegistered compares the certificate with those that were uploaded. Its own end was looked at before.
 func certificateRegistered(ctx context.Context, s *state) exam.Finding {
-	text, err := readSmall(s.Setting("CLIENT_CERTIFICATE_PATH"))
+	text, err := check.ReadSmall(s.Setting("CLIENT_CERTIFICATE_PATH"))
 	if err != nil {
 		return exam.Skip(err.Error(), "")
 	}
@@ -69,7 +70,7 @@ func certificateRegistered(ctx context.Context, s *state) exam.Finding {
 			return exam.Good("%s", names[1])
 		}
 	}
-	return exam.Failed(names[1]+" is none of "+strconv.Itoa(len(app.KeyCredentials)), "The certificate was not uploaded to this registration (AADSTS700027).", "az ad app credential reset --id "+s.api.String()+" --append --cert @cert.pem, or "+portalApp+" > Certificates & secrets > Certificates > Upload")
+	return exam.Failed(names[1]+" is none of "+strconv.Itoa(len(app.KeyCredentials)), "The certificate was not uploaded to this registration (AADSTS700027).", "az ad app credential reset --id "+s.API.String()+" --append --cert @cert.pem, or "+check.PortalApp+" > Certificates & secrets > Certificates > Upload")
 }
 
 // federationRegistered looks for the trust in another issuer's tokens. Issuer, subject and audience are compared letter
@@ -85,42 +86,36 @@ func federationRegistered(ctx context.Context, s *state) exam.Finding {
 	}
 	for _, f := range all {
 		if f.Issuer == issuer && f.Subject == subject && slices.Contains(f.Audiences, audience) {
-			return exam.Good("%s", clipped(f.Name))
+			return exam.Good("%s", check.Clipped(f.Name))
 		}
 	}
-	cause := fmt.Sprintf("None of the registration's %d federated credentials trusts issuer %s, subject %s, audience %s (AADSTS700213).", len(all), clipped(issuer), clipped(subject), clipped(audience))
+	cause := fmt.Sprintf("None of the registration's %d federated credentials trusts issuer %s, subject %s, audience %s (AADSTS700213).", len(all), check.Clipped(issuer), check.Clipped(subject), check.Clipped(audience))
 	var near []string
 	for _, f := range all {
 		if strings.EqualFold(f.Subject, subject) && f.Subject != subject || strings.EqualFold(strings.TrimSuffix(f.Issuer, "/"), strings.TrimSuffix(issuer, "/")) && f.Issuer != issuer {
-			near = append(near, clipped(f.Name))
+			near = append(near, check.Clipped(f.Name))
 		}
 	}
 	if len(near) > 0 {
 		cause += " Different in spelling alone: " + strings.Join(near, ", ") + "."
 	}
 	wanted := graph.FederatedCredential{Name: "server", Issuer: issuer, Subject: subject, Audiences: []string{audience}}
-	return exam.Failed(s.credential(), cause, "az ad app federated-credential create --id "+s.api.String()+" --parameters "+shellQuote(asJSON(wanted)))
-}
-
-// asJSON writes what is made of strings alone.
-func asJSON(v any) string {
-	text, _ := json.Marshal(v) //nolint:errchkjson // strings always marshal
-	return string(text)
+	return exam.Failed(s.Credential(), cause, "az ad app federated-credential create --id "+s.API.String()+" --parameters "+shellQuote(asJSON(wanted)))
 }
 
 // federated says which token the server presents: that of the file, or that of its managed identity.
 func (s *state) federated(ctx context.Context) (issuer, subject, audience string, _ *exam.Finding) {
 	say := func(f exam.Finding) (string, string, string, *exam.Finding) { return "", "", "", &f }
-	if id := s.Setting("MANAGED_IDENTITY_CLIENT_ID"); s.credential() == "MANAGED_IDENTITY_CLIENT_ID" {
+	if id := s.Setting("MANAGED_IDENTITY_CLIENT_ID"); s.Credential() == "MANAGED_IDENTITY_CLIENT_ID" {
 		sp, err := s.principal(ctx, id)
 		if err != nil {
-			return say(exam.Failed(clipped(id), "The tenant knows no managed identity with this client id.", "MANAGED_IDENTITY_CLIENT_ID: Azure portal > Managed Identities > the identity > Client ID"))
+			return say(exam.Failed(check.Clipped(id), "The tenant knows no managed identity with this client id.", "MANAGED_IDENTITY_CLIENT_ID: Azure portal > Managed Identities > the identity > Client ID"))
 		}
-		return s.cloud.IssuerV2(s.tenant.String()), sp.ID, s.cloud.FICAudience, nil
+		return s.Cloud.IssuerV2(s.Tenant.String()), sp.ID, s.Cloud.FICAudience, nil
 	}
-	text, err := readSmall(s.Setting("AZURE_FEDERATED_TOKEN_FILE"))
+	text, err := check.ReadSmall(s.Setting("AZURE_FEDERATED_TOKEN_FILE"))
 	if err != nil {
-		return say(exam.Failed(firstLine(err), "The token file cannot be read.", "AZURE_FEDERATED_TOKEN_FILE: label the pod azure.workload.identity/use: \"true\""))
+		return say(exam.Failed(check.FirstLine(err), "The token file cannot be read.", "AZURE_FEDERATED_TOKEN_FILE: label the pod azure.workload.identity/use: \"true\""))
 	}
 	var claims struct {
 		Issuer   string          `json:"iss"`
@@ -137,7 +132,7 @@ func (s *state) federated(ctx context.Context) (issuer, subject, audience string
 	if claims.Issuer == "" {
 		return say(exam.Failed(s.Setting("AZURE_FEDERATED_TOKEN_FILE"), "The file holds no token.", "AZURE_FEDERATED_TOKEN_FILE: a JWT of the identity provider"))
 	}
-	audience = s.cloud.FICAudience
+	audience = s.Cloud.FICAudience
 	var one string
 	var several []string
 	if json.Unmarshal(claims.Audience, &one) == nil {

@@ -1,4 +1,4 @@
-package doctor
+package registrations
 
 import (
 	"context"
@@ -8,15 +8,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
 	"github.com/onbehalf/onbehalf/internal/graph"
 )
 
 // clientChecks look at the registrations of the clients by Microsoft Graph: the public client of the command line, and
 // the web agent.
-func clientChecks() []check {
+func clientChecks() []areaCheck {
 	web, agent := []string{"registration.web-client"}, []string{"registration.agent"}
-	return []check{
+	return []areaCheck{
 		{ID: "registration.web-client", Title: "WEB_CLIENT_ID is registered in the tenant", Needs: []string{"graph.rights", "settings.web-client"}, Run: registrationWebClient},
 		{ID: "registration.public-flow", Title: "the public client may sign people in with a device code", Needs: web, Run: registrationPublicFlow},
 		{ID: "registration.redirect", Title: "the public client may sign people in with the browser on their machine", Needs: web, Run: registrationRedirect},
@@ -40,26 +41,26 @@ type registered struct {
 func (s *state) find(ctx context.Context, id, setting, place string) (*registered, exam.Finding) {
 	app, err := graph.Get[graph.Application](ctx, s.graph, graph.ByAppID("applications", id), nil)
 	if errors.Is(err, graph.ErrNotFound) {
-		return nil, exam.Failed(id, "No registration of the tenant "+s.tenant.String()+" has this application id (AADSTS700016).", setting+": "+place+" > Overview > Application (client) ID")
+		return nil, exam.Failed(id, "No registration of the tenant "+s.Tenant.String()+" has this application id (AADSTS700016).", setting+": "+place+" > Overview > Application (client) ID")
 	}
 	if err != nil {
 		return nil, graphTrouble(err)
 	}
 	sp, err := s.principal(ctx, id)
 	if errors.Is(err, graph.ErrNotFound) {
-		return nil, exam.Failed(clipped(app.DisplayName)+" has no service principal", "Without one the tenant does not know the application (AADSTS700016).", "az ad sp create --id "+id)
+		return nil, exam.Failed(check.Clipped(app.DisplayName)+" has no service principal", "Without one the tenant does not know the application (AADSTS700016).", "az ad sp create --id "+id)
 	}
 	if err != nil {
 		return nil, graphTrouble(err)
 	}
-	return &registered{&app, sp}, exam.Good("%s", clipped(app.DisplayName))
+	return &registered{&app, sp}, exam.Good("%s", check.Clipped(app.DisplayName))
 }
 
 func registrationWebClient(ctx context.Context, s *state) (found exam.Finding) {
-	if s.web.IsZero() {
+	if s.Web.IsZero() {
 		return exam.Skip("WEB_CLIENT_ID is not set", "")
 	}
-	s.webApp, found = s.find(ctx, s.web.String(), "WEB_CLIENT_ID", portalClient)
+	s.webApp, found = s.find(ctx, s.Web.String(), "WEB_CLIENT_ID", check.PortalClient)
 	return found
 }
 
@@ -67,7 +68,7 @@ func registrationPublicFlow(_ context.Context, s *state) exam.Finding {
 	if public := s.webApp.app.IsFallbackPublicClient; public != nil && *public {
 		return exam.Good("public client flows are allowed")
 	}
-	return exam.Failed("public client flows are not allowed", "Sign-in by device code ends with the demand for a secret (AADSTS7000218).", azUpdate(s.web, "--is-fallback-public-client", "true")+", or "+portalClient+" > Authentication > Allow public client flows: Yes")
+	return exam.Failed("public client flows are not allowed", "Sign-in by device code ends with the demand for a secret (AADSTS7000218).", azUpdate(s.Web, "--is-fallback-public-client", "true")+", or "+check.PortalClient+" > Authentication > Allow public client flows: Yes")
 }
 
 func registrationRedirect(_ context.Context, s *state) exam.Finding {
@@ -81,15 +82,15 @@ func registrationRedirect(_ context.Context, s *state) exam.Finding {
 			return exam.Good("%s", uri)
 		}
 	}
-	return exam.Failed("http://localhost is not among "+clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", azUpdate(s.web, "--public-client-redirect-uris", append(slices.Clone(uris), "http://localhost")...)+", or "+portalClient+" > Authentication > Mobile and desktop applications")
+	return exam.Failed("http://localhost is not among "+check.Clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", azUpdate(s.Web, "--public-client-redirect-uris", append(slices.Clone(uris), "http://localhost")...)+", or "+check.PortalClient+" > Authentication > Mobile and desktop applications")
 }
 
 func registrationWebPermission(_ context.Context, s *state) exam.Finding {
 	scope, _ := s.executeScope()
-	if asksFor(s.webApp.app, s.api.String(), scope.ID) {
-		return exam.Good("%s", scopeName)
+	if asksFor(s.webApp.app, s.API.String(), scope.ID) {
+		return exam.Good("%s", check.ScopeName)
 	}
-	return exam.Warned("not listed", "Where the client is not pre-authorized, an administrator cannot consent to it for everybody.", permissionAdd(s.web, s.api.String(), scope.ID))
+	return exam.Warned("not listed", "Where the client is not pre-authorized, an administrator cannot consent to it for everybody.", permissionAdd(s.Web, s.API.String(), scope.ID))
 }
 
 func registrationPreAuthorized(ctx context.Context, s *state) exam.Finding {
@@ -105,29 +106,29 @@ func (s *state) preAuthorized(ctx context.Context, client *registered) exam.Find
 	}) {
 		return exam.Good("pre-authorized")
 	}
-	everybody, _, err := s.grants(ctx, client.principal, s.apiPrincipal, scopeName)
+	everybody, _, err := s.grants(ctx, client.principal, s.apiPrincipal, check.ScopeName)
 	if err != nil {
 		return graphTrouble(err)
 	}
 	if everybody {
 		return exam.Good("an administrator has consented for everybody")
 	}
-	return exam.Warned("neither pre-authorized nor consented to", "Each person is asked at her first sign-in, and refused where people may not consent by themselves (AADSTS65001, AADSTS90094).", portalApp+" > Expose an API > Authorized client applications > Add: "+id)
+	return exam.Warned("neither pre-authorized nor consented to", "Each person is asked at her first sign-in, and refused where people may not consent by themselves (AADSTS65001, AADSTS90094).", check.PortalApp+" > Expose an API > Authorized client applications > Add: "+id)
 }
 
 func registrationKnownClient(_ context.Context, s *state) exam.Finding {
-	if slices.ContainsFunc(s.apiApp.API.KnownClientApplications, func(id string) bool { return strings.EqualFold(id, s.web.String()) }) {
+	if slices.ContainsFunc(s.apiApp.API.KnownClientApplications, func(id string) bool { return strings.EqualFold(id, s.Web.String()) }) {
 		return exam.Good("known")
 	}
-	known := append(slices.Clone(s.apiApp.API.KnownClientApplications), s.web.String())
-	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", azUpdate(s.api, "--set", "api.knownClientApplications="+asJSON(known))+", or "+portalApp+" > Manifest")
+	known := append(slices.Clone(s.apiApp.API.KnownClientApplications), s.Web.String())
+	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", azUpdate(s.API, "--set", "api.knownClientApplications="+asJSON(known))+", or "+check.PortalApp+" > Manifest")
 }
 
 func registrationAgent(ctx context.Context, s *state) (found exam.Finding) {
-	if s.agent.IsZero() {
+	if s.Agent.IsZero() {
 		return exam.Skip("no web agent is set up", "")
 	}
-	s.agentApp, found = s.find(ctx, s.agent.String(), "AGENT_CLIENT_ID", portalAgent)
+	s.agentApp, found = s.find(ctx, s.Agent.String(), "AGENT_CLIENT_ID", check.PortalAgent)
 	return found
 }
 
@@ -135,7 +136,7 @@ func registrationAgent(ctx context.Context, s *state) (found exam.Finding) {
 const callbackPath = "/signin/callback"
 
 func registrationAgentRedirect(_ context.Context, s *state) exam.Finding {
-	want := strings.TrimSuffix(s.webURL.String(), "/") + callbackPath
+	want := strings.TrimSuffix(s.WebURL.String(), "/") + callbackPath
 	var uris []string
 	if s.agentApp.app.Web != nil {
 		uris = s.agentApp.app.Web.RedirectURIs
@@ -143,11 +144,11 @@ func registrationAgentRedirect(_ context.Context, s *state) exam.Finding {
 	if slices.Contains(uris, want) {
 		return exam.Good("%s", want)
 	}
-	return exam.Failed(want+" is not among "+clipped(fmt.Sprint(uris)), "Sign-in at the web agent ends at an address that is not registered (AADSTS50011).", azUpdate(s.agent, "--web-redirect-uris", append(slices.Clone(uris), want)...)+", or correct WEB_URL")
+	return exam.Failed(want+" is not among "+check.Clipped(fmt.Sprint(uris)), "Sign-in at the web agent ends at an address that is not registered (AADSTS50011).", azUpdate(s.Agent, "--web-redirect-uris", append(slices.Clone(uris), want)...)+", or correct WEB_URL")
 }
 
 func registrationAgentSecret(_ context.Context, s *state) exam.Finding {
-	return secretRegistered(s, s.agentApp.app, s.Setting("AGENT_CLIENT_SECRET"), portalAgent)
+	return secretRegistered(s, s.agentApp.app, s.Setting("AGENT_CLIENT_SECRET"), check.PortalAgent)
 }
 
 func registrationAgentPreAuthorized(ctx context.Context, s *state) exam.Finding {
