@@ -3,8 +3,8 @@
 // not look at it skips, and says how to get the right.
 //
 // The checks are in the packages below it, by what they look at, in the order in which a call passes there: settings,
-// network, registrations, call, searchservice. What they share is in package check. Package exam runs them, package explain
-// puts errors and tokens into words.
+// network, registrations, call, searchservice. What they share is in package check. Package exam runs them; packages explain
+// and tokens put errors and tokens into words.
 package doctor
 
 import (
@@ -16,11 +16,11 @@ import (
 	"github.com/onbehalf/onbehalf/internal/doctor/call"
 	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
-	"github.com/onbehalf/onbehalf/internal/doctor/explain"
 	"github.com/onbehalf/onbehalf/internal/doctor/network"
 	"github.com/onbehalf/onbehalf/internal/doctor/registrations"
 	"github.com/onbehalf/onbehalf/internal/doctor/searchservice"
 	"github.com/onbehalf/onbehalf/internal/doctor/settings"
+	"github.com/onbehalf/onbehalf/internal/doctor/tokens"
 )
 
 // Config is what the doctor looks at, and with what.
@@ -58,7 +58,7 @@ func Run(ctx context.Context, cfg Config, observe func(exam.Result)) *exam.Repor
 
 // ExplainToken explains a token against the settings: who, for whom, and every reason for which the server would refuse
 // it. The signature is checked with the authority's keys where these can be had within seconds.
-func ExplainToken(ctx context.Context, cfg Config, text string) (*explain.Token, error) {
+func ExplainToken(ctx context.Context, cfg Config, text string) (*tokens.Token, error) {
 	s := &check.State{Config: cfg}
 	settings.ForTokens(ctx, s)
 	noKeys := errors.New("TENANT_ID or AZURE_AUTHORITY_HOST is not usable")
@@ -69,5 +69,5 @@ func ExplainToken(ctx context.Context, cfg Config, text string) (*explain.Token,
 			noKeys = errors.New("the authority's keys were not to be had: " + check.Reason(noKeys))
 		}
 	}
-	return explain.ReadToken(text, s.TokenSetup(noKeys))
+	return tokens.Explain(text, s.TokenSetup(noKeys))
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
-	"github.com/onbehalf/onbehalf/internal/doctor/explain"
+	"github.com/onbehalf/onbehalf/internal/doctor/tokens"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
@@ -56,7 +56,7 @@ func personToken(ctx context.Context, s *state) exam.Finding {
 }
 
 func personAccepted(_ context.Context, s *state) exam.Finding {
-	got, err := explain.ReadToken(s.token.Value.Reveal(), s.TokenSetup(nil))
+	got, err := tokens.Explain(s.token.Value.Reveal(), s.TokenSetup(nil))
 	if err != nil {
 		return exam.Failed(check.FirstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
 	}

@@ -5,25 +5,25 @@ import (
 	"errors"
 
 	"github.com/onbehalf/onbehalf/identity"
-	"github.com/onbehalf/onbehalf/internal/doctor/explain"
+	"github.com/onbehalf/onbehalf/internal/doctor/tokens"
 	"github.com/onbehalf/onbehalf/internal/graph"
 )
 
 // KeySet are the authority's signing keys.
-type KeySet = explain.Keys
+type KeySet = tokens.Keys
 
 // ScopeName is the permission that every call of the server needs.
 const ScopeName = "execute"
 
 // TokenSetup is what tokens are held against.
-func (s *State) TokenSetup(noKeys error) explain.Setup {
+func (s *State) TokenSetup(noKeys error) tokens.Setup {
 	names := map[string]string{}
 	for _, name := range []string{"WEB_CLIENT_ID", "AGENT_CLIENT_ID"} {
 		if id, err := identity.ParseClientID(s.Setting(name)); err == nil {
 			names[id.String()] = name
 		}
 	}
-	return explain.Setup{
+	return tokens.Setup{
 		Cloud: s.Cloud, Tenant: s.Tenant.String(), API: s.API.String(), AppIDURI: s.AppIDURI, Scope: ScopeName, Names: names,
 		Now: s.Now(), Keys: s.Keys, NoKeys: noKeys,
 	}

@@ -1,8 +1,5 @@
-// Package explain says in words what an error or a token means: the error that a person has before her eyes, from
-// whatever program it came, and the token that a server refused. It asks nobody: what it needs to know beside the text
-// is given to it.
-//
-// It decides nothing and verifies nothing for others: package bearer does that. Its answers are for people.
+// Package explain says in words what an error means that a person has before her eyes, from whatever program it came. It
+// asks nobody; its answers are for people.
 package explain
 
 import (

@@ -11,7 +11,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
-	"github.com/onbehalf/onbehalf/internal/doctor/explain"
+	"github.com/onbehalf/onbehalf/internal/doctor/tokens"
 )
 
 // authorityChecks look at what Entra says about itself.
@@ -67,5 +67,5 @@ func FetchKeys(ctx context.Context, s *check.State) (check.KeySet, error) {
 	if got.Status != http.StatusOK {
 		return nil, fmt.Errorf("HTTP %d from %s", got.Status, address)
 	}
-	return explain.ParseKeys(got.Body)
+	return tokens.ParseKeys(got.Body)
 }

@@ -1,4 +1,6 @@
-package explain
+// Package tokens says what an access token is: who it speaks for, for which API, and every reason for which a set-up would
+// refuse it. It decides nothing and verifies nothing for others: package bearer does that. Its answers are for people.
+package tokens
 
 import (
 	"fmt"
@@ -52,9 +54,9 @@ type Token struct {
 // maxClaim bounds a foreign text that is repeated.
 const maxClaim = 200
 
-// ReadToken explains a token against a set-up. It reads the token and verifies its signature with the keys of the set-up;
+// Explain explains a token against a set-up. It reads the token and verifies its signature with the keys of the set-up;
 // nobody may rely on that: package bearer decides. An error says that the text holds no token that can be read.
-func ReadToken(text string, s Setup) (*Token, error) {
+func Explain(text string, s Setup) (*Token, error) {
 	t, err := parseToken(text)
 	if err != nil {
 		return nil, err
@@ -337,6 +339,13 @@ func (t *Token) WriteText(w io.Writer) {
 		fmt.Fprintf(w, "refused: %s: %s\n", r.Claim, r.Seen)
 		row(w, "cause", r.Cause)
 		row(w, "fix", r.Fix)
+	}
+}
+
+// row writes a label and a text that may be empty: then nothing.
+func row(w io.Writer, label, text string) {
+	if text != "" {
+		fmt.Fprintf(w, "  %-9s %s\n", label, text)
 	}
 }
 

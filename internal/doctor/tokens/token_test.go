@@ -1,4 +1,4 @@
-package explain_test
+package tokens_test
 
 import (
 	"encoding/json"
@@ -17,14 +17,14 @@ import (
 	"github.com/onbehalf/onbehalf/entra/entraserver"
 	"github.com/onbehalf/onbehalf/entra/entratest"
 	"github.com/onbehalf/onbehalf/identity"
-	"github.com/onbehalf/onbehalf/internal/doctor/explain"
+	"github.com/onbehalf/onbehalf/internal/doctor/tokens"
 )
 
 // bench is a local Entra, the verifier of a server there, and the set-up that tokens are explained against.
 type bench struct {
 	entra    *entratest.Entra
 	verifier *bearer.Verifier
-	setup    explain.Setup
+	setup    tokens.Setup
 }
 
 func start(t *testing.T) *bench {
@@ -43,11 +43,11 @@ func start(t *testing.T) *bench {
 			t.Fatal(err)
 		}
 	}
-	keys, err := explain.ParseKeys(fetch(t, local.Client(), local.URL+"/"+local.Tenant+"/discovery/v2.0/keys"))
+	keys, err := tokens.ParseKeys(fetch(t, local.Client(), local.URL+"/"+local.Tenant+"/discovery/v2.0/keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{local, verifier, explain.Setup{
+	return &bench{local, verifier, tokens.Setup{
 		Cloud: cloud, Tenant: local.Tenant, API: local.API, AppIDURI: uri, Scope: "execute", Now: time.Now(), Keys: keys,
 		Names: map[string]string{local.WebClient: "WEB_CLIENT_ID"},
 	}}
@@ -109,7 +109,7 @@ func TestTokensAgainstTheVerifier(t *testing.T) {
 	} {
 		t.Run(tt.desc, func(t *testing.T) {
 			token := b.entra.SignWith(entraserver.SignRequest{Header: tt.header, Claims: tt.claims, Key: tt.key, User: "alice"})
-			got, err := explain.ReadToken("Bearer "+token.Reveal()+"\n", b.setup)
+			got, err := tokens.Explain("Bearer "+token.Reveal()+"\n", b.setup)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +142,7 @@ func TestTokenSaysWhoAndForWhom(t *testing.T) {
 	b := start(t)
 	token := b.entra.SignIn("dana", b.entra.WebClient, "api://"+b.entra.API+"/execute")
 	answer, _ := json.Marshal(map[string]string{"access_token": token.Reveal(), "token_type": "Bearer"})
-	got, err := explain.ReadToken(string(answer), b.setup)
+	got, err := tokens.Explain(string(answer), b.setup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestTokenSaysWhoAndForWhom(t *testing.T) {
 	}
 	unknown := b.setup
 	unknown.API, unknown.AppIDURI, unknown.Tenant, unknown.Keys = "", "", "", nil
-	got, err = explain.ReadToken(token.Reveal(), unknown)
+	got, err = tokens.Explain(token.Reveal(), unknown)
 	if err != nil || len(got.Refused) != 0 || len(got.Notes) < 3 {
 		t.Errorf("without settings: %+v, %v", got, err)
 	}
@@ -163,12 +163,12 @@ func TestTokenSaysWhoAndForWhom(t *testing.T) {
 
 func TestWhatIsNoToken(t *testing.T) {
 	for _, text := range []string{"", "{}", "Bearer ", "abc", "0.AXoA-refresh-token", "a.b.c.d.e", "a.b.c", "eyJhIjoxfQ.bm8.x", "eyJhIjoxfQ.eyJhIjoxfQ.!", "eyJhIjoxfQ.bnVsbA.x", strings.Repeat("a", 20<<10)} {
-		if got, err := explain.ReadToken(text, explain.Setup{}); err == nil {
+		if got, err := tokens.Explain(text, tokens.Setup{}); err == nil {
 			t.Errorf("%.20q: got %+v", text, got)
 		}
 	}
 	for _, text := range []string{"", "{}", `{"keys":[]}`, `{"keys":[{"kty":"RSA","kid":"a","n":"!","e":"AQAB"}]}`, `{"keys":[{"kty":"EC","kid":"a"}]}`} {
-		if keys, err := explain.ParseKeys([]byte(text)); err == nil {
+		if keys, err := tokens.ParseKeys([]byte(text)); err == nil {
 			t.Errorf("%q: got %v", text, slices.Collect(maps.Keys(keys)))
 		}
 	}
@@ -178,7 +178,7 @@ func FuzzToken(f *testing.F) {
 	f.Add("eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOlsxXSwiZXhwIjoxZTk5LCJzY3AiOnt9fQ.AAAA")
 	f.Add(`{"accessToken":"eyJhIjoxfQ.eyJhIjoxfQ.AA"}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := explain.ReadToken(text, explain.Setup{API: "a", Tenant: "b", Now: time.Unix(1e9, 0), Keys: explain.Keys{}})
+		got, err := tokens.Explain(text, tokens.Setup{API: "a", Tenant: "b", Now: time.Unix(1e9, 0), Keys: tokens.Keys{}})
 		if err == nil && len(got.Refused) == 0 {
 			t.Errorf("accepted: %+v", got)
 		}
