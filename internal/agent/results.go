@@ -158,8 +158,9 @@ func linksAsked(err error) *mcp.CallToolResult {
 
 // Repeat makes a call that succeeded once more, as the person who wants to see it now: for what was not kept, since rights
 // change. It returns the call with what came back; of its sources those that are still there, under their numbers. A
-// call whose tool has another definition now is not made. Nothing asks: that the person wants it is for the caller to know.
-func (a *Agent) Repeat(ctx context.Context, p Person, call Call) (Call, error) {
+// call that would not run unasked by configuration alone is not made but comes back asking, unless the person has confirmed
+// this very call. One whose tool has another definition now is not made at all.
+func (a *Agent) Repeat(ctx context.Context, p Person, call Call, confirmed bool) (Call, error) {
 	if err := p.check(); err != nil {
 		return call, err
 	}
@@ -171,12 +172,19 @@ func (a *Agent) Repeat(ctx context.Context, p Person, call Call) (Call, error) {
 	before := call.Sources
 	call = call.clone()
 	call.State = Approved
-	scratch := &Conversation{Messages: []Message{{Role: Assistant, Calls: []Call{call}}}}
+	scratch := &Conversation{Messages: []Message{{Role: Assistant, Calls: []Call{call}}}, Known: map[string]string{call.name(): call.Definition}, Touched: call.After}
 	t := &turn{Agent: a, person: &p, conv: scratch, emit: func(Event) {}, links: pool, tools: a.list(ctx, pool, &p)}
+	if o := t.tools.byName[call.name()]; !confirmed && o != nil && o.Definition == call.Definition {
+		if reason, why := a.decide(scratch, o); reason != "" {
+			t.ask(&call, o, reason, why)
+			return call, context.Cause(ctx)
+		}
+	}
 	t.run(ctx, t.last())
 	call = t.last().Calls[0]
 	if call.State == Asking {
-		call.State, call.Error = CallFailed, "The tool says something else of itself today: ask again."
+		call.decided(CallFailed)
+		call.Error = "The tool says something else of itself today: ask again."
 	}
 	call.Sources = slices.DeleteFunc(call.Sources, func(s Source) bool {
 		return !slices.ContainsFunc(before, func(old Source) bool { return old.N == s.N && old.key() == s.key() })

@@ -338,7 +338,7 @@ func TestRepeat(t *testing.T) {
 	thin.Result = nil
 	thin.Sources = []agent.Source{{N: 1, ID: "1"}, {N: 2, ID: "2"}}
 	today = []map[string]any{document("9"), document("2")}
-	again, err := s.agent.Repeat(t.Context(), s.person, thin)
+	again, err := s.agent.Repeat(t.Context(), s.person, thin, false)
 	if err != nil || again.State != agent.Succeeded || len(again.Sources) != 1 || again.Sources[0].N != 2 || again.Sources[0].Title != "D2" {
 		t.Errorf("%+v, %v", again, err)
 	}
@@ -346,11 +346,52 @@ func TestRepeat(t *testing.T) {
 		t.Errorf("called %q", got)
 	}
 	thin.Definition = strings.Repeat("0", 64)
-	if again, err = s.agent.Repeat(t.Context(), s.person, thin); err != nil || again.State != agent.CallFailed || len(docs.called()) != 2 {
+	if again, err = s.agent.Repeat(t.Context(), s.person, thin, false); err != nil || again.State != agent.CallFailed || len(docs.called()) != 2 {
 		t.Errorf("with another definition: %+v, %v", again, err)
 	}
 	thin.State = agent.Declined
-	if _, err = s.agent.Repeat(t.Context(), s.person, thin); !errors.Is(err, agent.ErrNotWaiting) || len(docs.called()) != 2 {
+	if _, err = s.agent.Repeat(t.Context(), s.person, thin, false); !errors.Is(err, agent.ErrNotWaiting) || len(docs.called()) != 2 {
 		t.Errorf("one that the person did not allow: %v", err)
+	}
+}
+
+// What ran only since its person allowed it is not repeated before the person has confirmed it.
+func TestRepeatAsks(t *testing.T) {
+	clock := &hands{now: time.Now()}
+	docs, wiki := serve(t, map[string]handler{"get": returns(found)}), serve(t, map[string]handler{"get": returns(found)})
+	s := newScene(t, agent.Config{Ask: unasked("wiki.get"), Now: clock.time}, []agent.Server{docs.as("docs", ""), wiki.as("wiki", "")},
+		asks(call("wiki__get", `{"words":"x"}`)), says("x"), asks(call("docs__get", `{"words":"x"}`)), says("x"), asks(call("wiki__get", `{"words":"y"}`)))
+	s.ask("1")
+	first := *s.find("get")
+	s.ask("2")
+	s.decide(s.find("get"), agent.AllowAlways)
+	second := *s.find("get")
+	s.ask("3")
+	s.decide(s.find("get"), agent.Allow)
+	third := *s.find("get")
+	for desc, c := range map[string]struct {
+		call   agent.Call
+		reason agent.AskReason
+	}{"by configuration": {first, ""}, "allowed for good by the person": {second, agent.ReasonFlow}, "configured, but after reading elsewhere": {third, agent.ReasonFlow}} {
+		before := len(docs.called()) + len(wiki.called())
+		again, err := s.agent.Repeat(t.Context(), s.person, c.call, false)
+		made := len(docs.called()) + len(wiki.called()) - before
+		switch {
+		case err != nil || (made == 1) != (c.reason == ""):
+			t.Errorf("%s: %d calls, %v", desc, made, err)
+		case c.reason == "":
+			continue
+		case again.State != agent.Asking || again.Reason != c.reason || again.Says != "Does get.":
+			t.Errorf("%s: %+v", desc, again)
+		}
+		if again, err = s.agent.Repeat(t.Context(), s.person, c.call, true); err != nil || again.State != agent.Succeeded || again.Says != "" {
+			t.Errorf("%s, confirmed: %+v, %v", desc, again, err)
+		}
+	}
+	docs.add("get", "Deletes what it gets.", returns(found))
+	clock.pass()
+	made := len(docs.called())
+	if again, err := s.agent.Repeat(t.Context(), s.person, second, true); err != nil || again.State != agent.CallFailed || len(docs.called()) != made {
+		t.Errorf("confirmed for another definition: %+v, %v", again, err)
 	}
 }

@@ -82,7 +82,15 @@ func (a *App) apiRoutes(mux *http.ServeMux) {
 		return nil
 	})))
 	mux.HandleFunc("POST "+one+"/messages/{message}/sources", a.api(a.limitAsking(a.with(func(_ http.ResponseWriter, v *visit, t *talk) error {
-		return t.refetch(v.Context(), v.session, v.PathValue("message"))
+		var in struct {
+			Confirm *string `json:"confirm"`
+		}
+		if v.ContentLength != 0 {
+			if err := readJSON(v.Request, &in); err != nil {
+				return err
+			}
+		}
+		return t.refetch(v.Context(), v.session, v.PathValue("message"), in.Confirm)
 	}))))
 	mux.HandleFunc("POST "+one+"/calls/{call}", a.api(a.with(a.decideCall)))
 	mux.HandleFunc("GET "+one+"/calls/{call}/chain", a.api(a.showChain))

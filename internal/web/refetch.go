@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // Where only the ids of documents are kept, a person may have the sources of an answer fetched again: by the very calls
-// that found them, as that person, with the rights of today. What comes is shown, and not kept.
+// that found them, as that person, with the rights of today. What comes is shown, and not kept. A call may do more than
+// find: what does not run unasked by the operator's configuration is shown first, and made when the person has confirmed it.
 
 // refetchTime bounds all calls of one answer.
 const refetchTime = 30 * time.Second
@@ -29,17 +31,44 @@ func thinCall(c *agent.Call) bool {
 	return c.State == agent.Succeeded && c.Result == nil && len(c.Sources) > 0
 }
 
-// refetch makes the calls of the turn that a message ends once more, as the session's person.
-func (t *talk) refetch(ctx context.Context, s *session, message string) error {
+// again is what a person has to confirm: calls of the turn that a message ends.
+type again struct {
+	message string
+	calls   []agent.Call
+}
+
+// showAgain puts what has to be confirmed below the answer that it is about. It is called with the mutex held.
+func (t *talk) showAgain(view *Conversation) {
+	if t.again == nil {
+		return
+	}
+	if m := view.message(t.again.message); m != nil && m.Refetch {
+		for i := range t.again.calls {
+			m.Again = append(m.Again, t.desk.app.showCall(t.id, &t.again.calls[i]))
+		}
+	}
+}
+
+// refetch makes the calls of the turn that a message ends once more, as the session's person. Confirm holds the ids of
+// the calls that the person has seen and confirmed; nil: none were shown yet, "": the person does not want it.
+func (t *talk) refetch(ctx context.Context, s *session, message string, confirm *string) error {
 	t.mu.Lock()
 	err := t.ready()
 	calls := t.thinCalls(message)
+	if err == nil && t.again != nil {
+		t.again = nil
+		t.tell("snapshot", toldWhole{t.viewLocked()})
+	}
 	t.mu.Unlock()
 	switch {
-	case err != nil:
+	case err != nil || confirm != nil && *confirm == "":
 		return err
 	case len(calls) == 0:
 		return errNothingToFetch
+	}
+	var confirmed []string
+	if confirm != nil {
+		confirmed = strings.Fields(*confirm)
 	}
 	ctx, cancel := context.WithTimeout(ctx, refetchTime)
 	defer cancel()
@@ -47,28 +76,39 @@ func (t *talk) refetch(ctx context.Context, s *session, message string) error {
 	var group sync.WaitGroup
 	for i := range calls {
 		group.Go(func() {
-			if again, err := t.desk.app.cfg.Agent.Repeat(ctx, person, calls[i]); err == nil {
-				calls[i] = again
+			if made, err := t.desk.app.cfg.Agent.Repeat(ctx, person, calls[i], slices.Contains(confirmed, calls[i].ID)); err == nil {
+				calls[i] = made
 			}
 		})
 	}
 	group.Wait()
+	return t.take(message, calls)
+}
+
+// take shows what came of calls that were made again, and asks about those that were not.
+func (t *talk) take(message string, calls []agent.Call) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fetched == nil {
 		t.fetched = map[string]*agent.Call{}
 	}
 	var failed error
+	ask := &again{message: message}
 	for i := range calls {
 		c := &calls[i]
 		switch {
 		case c.State == agent.Succeeded && c.Result != nil:
 			t.fetched[c.ID] = c
+		case c.State == agent.Asking:
+			ask.calls = append(ask.calls, *c)
 		case c.Refusal != nil:
 			failed = &apiError{http.StatusConflict, "refused", trimmed(c.Refusal.Text), "ask the question again: then you can do something about it"}
 		case failed == nil:
 			failed = errNotFetched
 		}
+	}
+	if t.again = nil; len(ask.calls) > 0 && t.run == nil {
+		t.again = ask
 	}
 	t.tell("snapshot", toldWhole{t.viewLocked()})
 	return failed
@@ -139,7 +179,11 @@ func (a *App) refetchPage(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	defer a.desk.release(t)
-	err = a.asking(v, func() error { return t.refetch(v.Context(), v.session, v.URL.Query().Get("message")) })
+	var confirm *string
+	if v.PostForm.Has("confirm") {
+		confirm = new(v.PostForm.Get("confirm"))
+	}
+	err = a.asking(v, func() error { return t.refetch(v.Context(), v.session, v.URL.Query().Get("message"), confirm) })
 	if said, ok := err.(*apiError); ok { //nolint:errorlint // it is returned as it is
 		v.session.say(&Notice{Kind: "bad", Text: sentence(said)})
 	} else if err != nil {

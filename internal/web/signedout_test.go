@@ -29,7 +29,7 @@ func (l slow) Run(_ context.Context, _ agent.Person, c *agent.Conversation, _ fu
 	return nil
 }
 
-func (slow) Repeat(context.Context, agent.Person, agent.Call) (agent.Call, error) {
+func (slow) Repeat(context.Context, agent.Person, agent.Call, bool) (agent.Call, error) {
 	return agent.Call{}, errors.New("not in this test")
 }
 func (slow) Forget(string) {}

@@ -27,6 +27,7 @@ type talk struct {
 	conv     *agent.Conversation    // while a turn runs it belongs to the agent
 	thin     map[string]bool        // messages whose text was not kept
 	fetched  map[string]*agent.Call // by id: what was not kept, fetched again to be shown
+	again    *again                 // what would be fetched again, if the person confirms it
 	shown    *Conversation          // while a turn runs
 	run      *run                   // nil: none runs
 	later    []move                 // what the person decided while a turn ran
@@ -80,7 +81,9 @@ func (t *talk) viewLocked() Conversation {
 	if t.shown != nil {
 		return t.shown.clone()
 	}
-	return t.desk.app.show(t.item, t.withFetched(), t.thin)
+	view := t.desk.app.show(t.item, t.withFetched(), t.thin)
+	t.showAgain(&view)
+	return view
 }
 
 func (t *talk) snapshotEvent(v *viewer) (event, error) {
@@ -288,6 +291,7 @@ func (t *talk) start(s *session) error {
 	ctx, cancel := context.WithCancelCause(context.Background()) // it outlives the request that began it
 	shown := a.show(t.item, t.withFetched(), t.thin)
 	shown.State = string(agent.PhaseRunning)
+	t.again = nil
 	t.shown, t.run = &shown, &run{cancel: cancel, lineage: s.lineage, saver: newSaver(t)}
 	t.refusals = map[string]*agent.Call{}
 	t.run.saver.put(t.item, body)

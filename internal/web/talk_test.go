@@ -410,6 +410,79 @@ func TestRightsChangeUntilSourcesAreFetchedAgain(t *testing.T) {
 	}
 }
 
+// A call that a person had to allow is not made again by a click that does not say that it is.
+func TestSourcesOfCallsThatAskAreConfirmed(t *testing.T) {
+	s := start(t, options{asks: true, change: func(cfg *web.Config) { cfg.IDsOnly = true }})
+	w := s.window(t, "alice")
+	w.signIn()
+	c := w.begin("roadmap")
+	w.form("/c/"+c+"/decide?call="+w.answer(w.settled(c)).Calls[0].ID, "decision", "allow")
+	m := w.answer(w.settled(c))
+	call := m.Calls[0]
+	w.putAway(c)
+	path, made := "/c/"+c+"/sources?message="+m.ID, s.queries(t)
+	form := url.Values{"csrf": {csrf(t, w.open("/c/"+c))}}
+	page := w.post(path, form)
+	for _, want := range []string{"Fetch the sources by this call, as you?", "Nobody has said that this tool may run unasked.", "Searches the company&#39;s documents", "&#34;query&#34;: &#34;roadmap&#34;", `name="confirm" value="` + call.ID} {
+		if !strings.Contains(page.Body, want) {
+			t.Errorf("the page lacks %q:\n%s", want, page.Body)
+		}
+	}
+	form.Set("confirm", "")
+	if page = w.post(path, form); strings.Contains(page.Body, "as you?") || !strings.Contains(page.Body, "Fetch the sources again") {
+		t.Errorf("not now:\n%s", page.Body)
+	}
+	form.Set("confirm", "another")
+	if page = w.post(path, form); !strings.Contains(page.Body, "as you?") || s.queries(t) != made {
+		t.Errorf("%d queries before it was confirmed:\n%s", s.queries(t)-made, page.Body)
+	}
+	form.Set("confirm", call.ID+" ")
+	if page = w.post(path, form); !strings.Contains(page.Body, m.Sources[0].Extract[:20]) || s.queries(t) != made+1 {
+		t.Errorf("%d queries when it was confirmed:\n%s", s.queries(t)-made, page.Body)
+	}
+	// The same by scripts, while the page watches.
+	watch := w.watch(c)
+	defer watch.Close()
+	sources := "/api/conversations/" + c + "/messages/" + m.ID + "/sources"
+	if status, text := w.api(http.MethodPost, sources, "{}"); status != http.StatusAccepted {
+		t.Fatalf("HTTP %d %s", status, text)
+	}
+	kept := w.answer(w.get(c))
+	if len(kept.Again) != 1 || kept.Again[0].ID != call.ID || kept.Again[0].Arguments == "" || kept.Again[0].Says == nil {
+		t.Fatalf("got %+v", kept.Again)
+	}
+	if status, text := w.api(http.MethodPost, sources, `{"confirm":"`+call.ID+`"}`); status != http.StatusAccepted {
+		t.Fatalf("HTTP %d %s", status, text)
+	}
+	if kept = w.answer(w.get(c)); len(kept.Again) != 0 || kept.Sources[0].Extract != m.Sources[0].Extract {
+		t.Errorf("got %+v", kept)
+	}
+}
+
+// queries is how often the local Search was asked.
+func (s *site) queries(tb testing.TB) int {
+	tb.Helper()
+	response, err := s.search.Client().Get(s.search.URL + "/_local/requests")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer response.Body.Close()
+	var counts []struct {
+		Endpoint string
+		Requests int
+	}
+	if err := json.NewDecoder(response.Body).Decode(&counts); err != nil {
+		tb.Fatal(err)
+	}
+	n := 0
+	for _, one := range counts {
+		if one.Endpoint == "docs.search" {
+			n += one.Requests
+		}
+	}
+	return n
+}
+
 // putAway waits until a conversation of which only ids are kept is opened from what was kept: until then somebody's last
 // look at it may hold the whole.
 func (w *window) putAway(conversation string) web.Message {

@@ -85,10 +85,11 @@ type Message struct {
 	Failure string        `json:"failure"` // in words, for state failed
 	At      time.Time     `json:"at"`
 	Calls   []Call        `json:"calls"`
-	Notes   []string      `json:"notes"`   // sentences that the person should know
-	Last    bool          `json:"last"`    // of its turn: the turn's sources, copy and retry stand below it
-	Sources []Source      `json:"sources"` // of all calls of the turn, at its last message
-	Refetch bool          `json:"refetch"` // of sources of the turn only ids were kept: they can be fetched again
+	Notes   []string      `json:"notes"`           // sentences that the person should know
+	Last    bool          `json:"last"`            // of its turn: the turn's sources, copy and retry stand below it
+	Sources []Source      `json:"sources"`         // of all calls of the turn, at its last message
+	Refetch bool          `json:"refetch"`         // of sources of the turn only ids were kept: they can be fetched again
+	Again   []Call        `json:"again,omitempty"` // the calls that fetching them makes, which the person has to confirm
 }
 
 // Call is a call of a tool.

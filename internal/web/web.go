@@ -68,7 +68,7 @@ type Config struct {
 // Loop drives conversations: [agent.Agent], whose methods say what each does.
 type Loop interface {
 	Run(ctx context.Context, p agent.Person, c *agent.Conversation, emit func(agent.Event)) error
-	Repeat(ctx context.Context, p agent.Person, call agent.Call) (agent.Call, error)
+	Repeat(ctx context.Context, p agent.Person, call agent.Call, confirmed bool) (agent.Call, error)
 	Forget(key string)
 	Close()
 }
