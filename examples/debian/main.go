@@ -12,6 +12,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -30,6 +31,10 @@ func main() {
 	limit := flag.Int("limit", 0, "stop after this many documents; 0 for all")
 	seed := flag.String("seed", "debian", "other seeds give other ids")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "debian: want no arguments: package descriptions come from standard input, as apt-cache dumpavail prints them")
+		os.Exit(2)
+	}
 	if err := run(os.Stdin, os.Stdout, *people, *limit, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "debian:", err)
 		os.Exit(1)
@@ -56,6 +61,9 @@ func run(in io.Reader, out io.Writer, peopleFile string, limit int, seed string)
 		if count++; count == limit {
 			break
 		}
+	}
+	if count == 0 {
+		return errors.New("no package descriptions in standard input: apt-cache dumpavail | go run ./examples/debian")
 	}
 	if err := buffered.Flush(); err != nil || peopleFile == "" {
 		return err

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -45,16 +46,24 @@ func me(graph string) onbehalf.Handler[struct{}, profile] {
 }
 
 func main() {
-	tenant, _ := identity.ParseTenantID(os.Getenv("TENANT_ID")) // New names what is wrong
-	client, _ := identity.ParseClientID(os.Getenv("API_CLIENT_ID"))
-	cloud, _ := entra.CloudOf(os.Getenv("AZURE_AUTHORITY_HOST"))
+	if len(os.Args) != 2 {
+		log.Fatal("usage: graphme HOST:PORT, such as localhost:8003")
+	}
+	tenant, err1 := identity.ParseTenantID(os.Getenv("TENANT_ID"))
+	client, err2 := identity.ParseClientID(os.Getenv("API_CLIENT_ID"))
+	cloud, err3 := entra.CloudOf(os.Getenv("AZURE_AUTHORITY_HOST")) // Microsoft's public one, unless it is set
+	if errors.Is(err3, entra.ErrUnknownCloud) {
+		err3 = nil // such as the local Entra
+	}
+	if err := errors.Join(err1, err2, err3); err != nil {
+		log.Fatal("TENANT_ID, API_CLIENT_ID, AZURE_AUTHORITY_HOST: ", err)
+	}
 	exchanger, err := obo.New(obo.Config{Cloud: cloud, Tenant: tenant, Client: client, Credential: obo.Secret(identity.NewSecret(os.Getenv("CLIENT_SECRET")))})
 	if err != nil {
 		log.Fatal(err)
 	}
-	addr := os.Args[1]
 	server, err := onbehalf.New(onbehalf.Config{
-		URL: &url.URL{Scheme: "http", Host: addr, Path: "/mcp"}, Cloud: cloud,
+		URL: &url.URL{Scheme: "http", Host: os.Args[1], Path: "/mcp"}, Cloud: cloud,
 		Tenants: []identity.TenantID{tenant}, Client: client, Exchanger: exchanger,
 	})
 	if err == nil {
@@ -63,5 +72,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(addr, server.Handler()))
+	log.Fatal(http.ListenAndServe(os.Args[1], server.Handler()))
 }
