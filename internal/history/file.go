@@ -47,6 +47,8 @@ type File struct {
 }
 
 var (
+	// ErrShortKey says that a secret has too few characters.
+	ErrShortKey = fmt.Errorf("history: the key has fewer than %d characters", minSecret)
 	// ErrKey says that the file was written with another key.
 	ErrKey = errors.New("history: the file was written with another key")
 	// ErrInUse says that another process has the file open.
@@ -63,7 +65,7 @@ func Open(path string, secrets ...identity.Secret) (*File, error) {
 	}
 	for _, secret := range secrets {
 		if len(secret.Reveal()) < minSecret {
-			return nil, fmt.Errorf("history: the key has fewer than %d characters", minSecret)
+			return nil, ErrShortKey
 		}
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {

@@ -52,13 +52,10 @@ func (p *People) open() error {
 		return err
 	}
 	client, err1 := settings.Client("WEB_CLIENT_ID")
-	api, err2 := settings.Client("API_CLIENT_ID")
+	scope, err2 := settings.APIScope()
 	cloud, err3 := settings.Cloud(shell.Trust{Loopback: true})
 	if err = errors.Join(err1, err2, err3); err != nil {
 		return err
-	}
-	if p.scope, err = entra.NewScope(settings.Or("API_APP_ID_URI", "api://"+api.String()), "execute"); err != nil {
-		return shell.Usage(fmt.Errorf("API_APP_ID_URI: %w", err))
 	}
 	entraClient, err := settings.EntraClient(cloud)
 	if err != nil {
@@ -70,7 +67,7 @@ func (p *People) open() error {
 	if p.acquirer, err = signin.New(config); err != nil {
 		return shell.Usage(err)
 	}
-	p.opened, p.client = opened, client
+	p.opened, p.client, p.scope = opened, client, scope
 	return nil
 }
 

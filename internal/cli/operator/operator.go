@@ -132,7 +132,7 @@ func (o *operator) open() error {
 	}
 	o.index = o.settings.Get("AZURE_SEARCH_INDEX")
 	if !indexName.MatchString(o.index) {
-		return shell.Usage(fmt.Errorf("AZURE_SEARCH_INDEX: %q: no index can be called so: 2 to 128 lower-case letters, digits and hyphens", o.index))
+		return shell.Wrong("AZURE_SEARCH_INDEX", fmt.Errorf("%q: no index can be called so", o.index))
 	}
 	o.cloud, err = o.settings.Cloud(shell.Trust{Loopback: true})
 	return err

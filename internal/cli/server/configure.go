@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -40,7 +39,8 @@ func Configure(settings *shell.Settings, trust shell.Trust, logger *slog.Logger)
 	client, err3 := settings.Client("API_CLIENT_ID")
 	mcpURL, err4 := settings.URL("MCP_URL", DefaultURL)
 	searchClient, err5 := settings.HTTPClient()
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	_, err6 := settings.APIScope()
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return serve.Config{}, err
 	}
 	entraClient, err := settings.EntraClient(in)
@@ -85,9 +85,11 @@ func (r registration) credential() (obo.Credential, error) {
 			return identity.NewSecret(secret), err
 		}), nil
 	case set("CLIENT_CERTIFICATE_PATH"):
-		return obo.CertificateCredential(r.settings.Get("CLIENT_CERTIFICATE_PATH"), identity.NewSecret(r.settings.Get("CLIENT_CERTIFICATE_PASSWORD"))), nil
+		path, err := r.settings.File("CLIENT_CERTIFICATE_PATH")
+		return obo.CertificateCredential(path, identity.NewSecret(r.settings.Get("CLIENT_CERTIFICATE_PASSWORD"))), err
 	case set("AZURE_FEDERATED_TOKEN_FILE"):
-		return obo.TokenFileCredential(r.settings.Get("AZURE_FEDERATED_TOKEN_FILE")), nil
+		path, err := r.settings.File("AZURE_FEDERATED_TOKEN_FILE")
+		return obo.TokenFileCredential(path), err
 	case set("MANAGED_IDENTITY_CLIENT_ID"):
 		id, err := r.settings.Client("MANAGED_IDENTITY_CLIENT_ID")
 		return obo.ManagedIdentityCredential(id), err
@@ -113,7 +115,7 @@ func (r registration) search() (serve.Search, error) {
 		PermissionFields: PermissionFields(),
 	}
 	if u, err := url.Parse(search.Endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
-		return search, shell.Usage(errors.New("AZURE_SEARCH_ENDPOINT: want https://NAME.search.windows.net"))
+		return search, shell.Wrong("AZURE_SEARCH_ENDPOINT", errors.New("want https://NAME.search.windows.net"))
 	}
 	if !search.Key.IsZero() {
 		return search, r.settings.MayGo("AZURE_SEARCH_KEY", "AZURE_SEARCH_ENDPOINT")
@@ -183,7 +185,7 @@ func SharedCache(settings *shell.Settings, logger *slog.Logger) (*rediscache.Cac
 		RootCAs: roots, Logger: logger,
 	})
 	if err != nil {
-		return nil, shell.Usage(fmt.Errorf("REDIS_URL and CACHE_SECRET: %w", err))
+		return nil, shell.Usage(shell.Hint(err, "REDIS_URL is rediss://USER:PASSWORD@HOST:PORT/0, CACHE_SECRET a random text, such as openssl rand -base64 48 makes"))
 	}
 	return cache, nil
 }

@@ -99,7 +99,7 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	}
 	server, err := serve.New(config)
 	if err != nil {
-		return err
+		return shell.Hint(err, "\"onbehalf doctor\" checks every setting, one by one")
 	}
 	defer server.Close()
 	debug.SetGCPercent(gcPercent)

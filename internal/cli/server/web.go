@@ -157,7 +157,7 @@ func (f *webFlags) openHistory(settings *shell.Settings, config *web.Config) (sa
 	key := settings.Get("HISTORY_KEY")
 	if key == "" {
 		if f.historyFile != "" {
-			return "", shell.Usage(shell.Hint(errors.New("--history-file: HISTORY_KEY is not set, and nothing is kept unencrypted"), "set HISTORY_KEY to a random text of at least 32 characters"))
+			return "", shell.Usage(shell.Hint(errors.New("--history-file: HISTORY_KEY is not set, and nothing is kept unencrypted"), "set HISTORY_KEY to a random text of at least 32 characters, such as openssl rand -base64 48 makes"))
 		}
 		config.History = &history.Memory{}
 		return "conversations are kept in memory and end with this process; HISTORY_KEY keeps them in a file", nil
@@ -172,6 +172,8 @@ func (f *webFlags) openHistory(settings *shell.Settings, config *web.Config) (sa
 	}
 	file, err := history.Open(path, secrets...)
 	switch {
+	case errors.Is(err, history.ErrShortKey):
+		return "", shell.Wrong("HISTORY_KEY", err)
 	case errors.Is(err, history.ErrKey):
 		return "", shell.Hint(fmt.Errorf("%s: %w", path, err), "while the key is being changed, HISTORY_KEY holds both: the new one, a comma, the old one")
 	case errors.Is(err, history.ErrInUse):
@@ -292,7 +294,7 @@ func ConfigureWeb(settings *shell.Settings, trust shell.Trust, logger *slog.Logg
 	tenant, err2 := settings.Tenant()
 	client, err3 := settings.Client("AGENT_CLIENT_ID")
 	base, err4 := settings.URL("WEB_URL", DefaultWebURL)
-	scope, err5 := apiScope(settings)
+	scope, err5 := settings.APIScope()
 	mcpURL, err6 := settings.URL("MCP_URL", DefaultURL)
 	mcpClient, err7 := settings.HTTPClient()
 	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
@@ -328,24 +330,4 @@ func examples(local bool) []string {
 		return []string{"What is on the roadmap?", "How many days of leave are there?", "What does the forecast say about revenue?"}
 	}
 	return []string{"Which documents may I see?"}
-}
-
-// apiScope is what a client of the MCP server asks for.
-func apiScope(settings *shell.Settings) (entra.Scope, error) {
-	api := settings.Get("API_APP_ID_URI")
-	if api == "" {
-		if err := settings.Require("API_CLIENT_ID"); err != nil {
-			return entra.Scope{}, err
-		}
-		id, err := settings.Client("API_CLIENT_ID")
-		if err != nil {
-			return entra.Scope{}, err
-		}
-		api = "api://" + id.String()
-	}
-	scope, err := entra.NewScope(api, "execute")
-	if err != nil {
-		return entra.Scope{}, shell.Usage(fmt.Errorf("API_APP_ID_URI: %w", err))
-	}
-	return scope, nil
 }

@@ -34,7 +34,7 @@ func (s *Settings) Cloud(trust Trust) (entra.Cloud, error) {
 	switch {
 	case err == nil:
 	case !errors.Is(err, entra.ErrUnknownCloud):
-		return entra.Cloud{}, Usage(fmt.Errorf("AZURE_AUTHORITY_HOST: %w", err))
+		return entra.Cloud{}, Wrong("AZURE_AUTHORITY_HOST", err)
 	case isLoopback(cloud.Authority):
 		if !trust.Loopback && s.Get("ONBEHALF_LOCAL") != "1" {
 			return entra.Cloud{}, Hint(fmt.Errorf("AZURE_AUTHORITY_HOST: %s is a local Entra, in which anyone may sign in as anyone", cloud.Authority),
@@ -47,7 +47,7 @@ func (s *Settings) Cloud(trust Trust) (entra.Cloud, error) {
 	if graph := s.Get("GRAPH_ENDPOINT"); graph != "" {
 		u, err := url.Parse(graph)
 		if err != nil || u.Scheme != "https" || u.Host == "" {
-			return entra.Cloud{}, Usage(errors.New("GRAPH_ENDPOINT: want https://HOST"))
+			return entra.Cloud{}, Wrong("GRAPH_ENDPOINT", errors.New("want https://HOST"))
 		}
 		cloud.Graph = strings.TrimSuffix(graph, "/")
 	}
@@ -58,7 +58,7 @@ func (s *Settings) Cloud(trust Trust) (entra.Cloud, error) {
 func (s *Settings) Tenant() (identity.TenantID, error) {
 	id, err := identity.ParseTenantID(s.Get("TENANT_ID"))
 	if err != nil {
-		return id, Usage(fmt.Errorf("TENANT_ID: %w", err))
+		return id, Wrong("TENANT_ID", err)
 	}
 	return id, nil
 }
@@ -67,9 +67,43 @@ func (s *Settings) Tenant() (identity.TenantID, error) {
 func (s *Settings) Client(name string) (identity.ClientID, error) {
 	id, err := identity.ParseClientID(s.Get(name))
 	if err != nil {
-		return id, Usage(fmt.Errorf("%s: %w", name, err))
+		return id, Wrong(name, err)
 	}
 	return id, nil
+}
+
+// APIScope returns the permission of the API that clients ask for: execute of API_APP_ID_URI, which is api://API_CLIENT_ID
+// where it is not set.
+func (s *Settings) APIScope() (entra.Scope, error) {
+	uri := s.Get("API_APP_ID_URI")
+	if uri == "" {
+		if err := s.Require("API_CLIENT_ID"); err != nil {
+			return entra.Scope{}, err
+		}
+		id, err := s.Client("API_CLIENT_ID")
+		if err != nil {
+			return entra.Scope{}, err
+		}
+		uri = "api://" + id.String()
+	}
+	if u, err := url.Parse(uri); err != nil || u.Host == "" || u.Scheme == "" {
+		return entra.Scope{}, Wrong("API_APP_ID_URI", errors.New("want api://… or https://…"))
+	}
+	scope, err := entra.NewScope(uri, "execute")
+	if err != nil {
+		return entra.Scope{}, Wrong("API_APP_ID_URI", err)
+	}
+	return scope, nil
+}
+
+// File returns the path in the named setting, if a file is there to be read.
+func (s *Settings) File(name string) (string, error) {
+	path := s.Get(name)
+	file, err := os.Open(path)
+	if err != nil {
+		return "", Wrong(name, err)
+	}
+	return path, file.Close()
 }
 
 // URL returns the URL in the named setting: https, or http on this machine.
@@ -77,7 +111,10 @@ func (s *Settings) URL(name, fallback string) (*url.URL, error) {
 	text := s.Or(name, fallback)
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(text)) {
-		return nil, Usage(fmt.Errorf("%s: %q: want an https URL, or an http one on this machine", name, text))
+		if strings.Contains(text, "@") {
+			text = "…" // a password may stand before it
+		}
+		return nil, Wrong(name, fmt.Errorf("%q: want an https URL, or an http one on this machine", text))
 	}
 	return u, nil
 }
@@ -121,7 +158,7 @@ func (s *Settings) readRoots() (*x509.CertPool, error) {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, Usage(fmt.Errorf("ONBEHALF_CA_FILE: %s holds no PEM certificate", file))
+		return nil, Wrong("ONBEHALF_CA_FILE", fmt.Errorf("%s holds no PEM certificate", file))
 	}
 	return roots, nil
 }

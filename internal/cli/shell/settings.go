@@ -48,25 +48,25 @@ func where() map[string]string {
 		"CLIENT_CERTIFICATE_PASSWORD": "the password of that PFX file",
 		"AZURE_FEDERATED_TOKEN_FILE":  "set by AKS workload identity",
 		"MANAGED_IDENTITY_CLIENT_ID":  "the client id of a user-assigned managed identity that the API trusts",
-		"AZURE_AUTHORITY_HOST":        "another cloud's authority, such as https://login.microsoftonline.us/",
-		"GRAPH_ENDPOINT":              "another cloud's Microsoft Graph",
+		"AZURE_AUTHORITY_HOST":        "another cloud's authority, such as https://login.microsoftonline.us/; leave it out for Microsoft's global cloud",
+		"GRAPH_ENDPOINT":              "another cloud's Microsoft Graph, such as https://graph.microsoft.us",
 		"AZURE_SEARCH_ENDPOINT":       "Azure portal > the search service > Overview > Url",
-		"AZURE_SEARCH_INDEX":          "the name of the index",
+		"AZURE_SEARCH_INDEX":          "the name of the index: 2 to 128 lower-case letters, digits and hyphens",
 		"AZURE_SEARCH_KEY":            "Azure portal > the search service > Keys > a query key; or leave it out to use the server's identity",
 		"ONBEHALF_LOCAL":              "1 when the authority is the local Entra and that is meant",
 		"ONBEHALF_CA_FILE":            "a CA certificate to trust besides the system's",
 		"CACHE_PASSPHRASE_FILE":       "a file with the passphrase of the client's token cache, where no keyring is to be had",
-		"MCP_URL":                     "the server's public URL",
-		"REDIS_URL":                   "redis://… or rediss://… of a shared token cache",
-		"CACHE_SECRET":                "a random secret of the deployment, at least 32 characters; two, separated by a comma, while it is being changed",
+		"MCP_URL":                     "the server's public URL, such as https://mcp.contoso.com/mcp; http on this machine only",
+		"REDIS_URL":                   "a shared token cache: rediss://USER:PASSWORD@HOST:PORT/0",
+		"CACHE_SECRET":                "a random secret of the deployment, at least 32 characters, such as openssl rand -base64 48 makes; two, separated by a comma, while it is being changed",
 		"AGENT_CLIENT_ID":             portal + "the web agent > Application (client) ID",
 		"AGENT_CLIENT_SECRET":         portal + "the web agent > Certificates & secrets",
-		"WEB_URL":                     "the web agent's public URL",
-		"HISTORY_KEY":                 "a random key, at least 32 characters, that encrypts the history at rest",
-		"OPENAI_BASE_URL":             "the model's endpoint",
+		"WEB_URL":                     "the web agent's public URL, such as https://agent.contoso.com; http on this machine only",
+		"HISTORY_KEY":                 "a random key that encrypts the history at rest, at least 32 characters, such as openssl rand -base64 48 makes; two, separated by a comma, while it is being changed",
+		"OPENAI_BASE_URL":             "the model's endpoint, such as https://api.openai.com/v1 or http://localhost:11434/v1",
 		"OPENAI_API_KEY":              "the model's key",
 		"OPENAI_MODEL":                "the model's name",
-		"AZURE_OPENAI_ENDPOINT":       "the Azure OpenAI resource's endpoint",
+		"AZURE_OPENAI_ENDPOINT":       "the Azure OpenAI resource's endpoint, such as https://NAME.openai.azure.com",
 		"AZURE_OPENAI_API_KEY":        "the Azure OpenAI resource's key",
 		"AZURE_OPENAI_DEPLOYMENT":     "the Azure OpenAI deployment's name",
 		"AZURE_OPENAI_API_VERSION":    "the Azure OpenAI API version",
@@ -154,6 +154,9 @@ func (s *Settings) get(name string) (string, layer) {
 func (s *Settings) MayGo(secret, address string) error {
 	value, from := s.get(secret)
 	_, to := s.get(address)
+	if isPlaceholder(value) {
+		return Wrong(secret, errors.New("it is still a placeholder"))
+	}
 	if value == "" || from.found || !to.found {
 		return nil
 	}
@@ -181,20 +184,39 @@ func (s *Settings) Or(name, fallback string) string {
 	return fallback
 }
 
-// Require reports all of the settings that are missing, with where to get them.
+// Wrong is the error about a setting that cannot be what it says: with where to get the right one.
+func Wrong(name string, err error) error {
+	return Usage(Hint(fmt.Errorf("%s: %w", name, err), "%s: %s", name, where()[name]))
+}
+
+// isPlaceholder reports values that an example leaves for the reader to fill in.
+func isPlaceholder(value string) bool {
+	return strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">")
+}
+
+// MissingError says which settings a command misses, and where to get them.
+type MissingError struct{ err error }
+
+// Error names all of them.
+func (e *MissingError) Error() string { return e.err.Error() }
+
+// Unwrap returns the hint and the exit code.
+func (e *MissingError) Unwrap() error { return e.err }
+
+// Require reports all of the settings that are missing, or still a placeholder, as a [*MissingError].
 func (s *Settings) Require(names ...string) error {
 	var missing []string
 	places := where()
 	for _, name := range names {
-		if s.Get(name) == "" {
+		if value := s.Get(name); value == "" || isPlaceholder(value) {
 			missing = append(missing, fmt.Sprintf("  %s: %s", name, places[name]))
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return Usage(Hint(fmt.Errorf("missing settings:\n%s", strings.Join(missing, "\n")),
-		"set them in the environment or in a file named by --env; \"onbehalf local --write-env .env\" writes one for this machine"))
+	return &MissingError{Usage(Hint(fmt.Errorf("missing settings:\n%s", strings.Join(missing, "\n")),
+		"set them in the environment or in a file named by --env; \"onbehalf local --write-env .env\" writes one for this machine"))}
 }
 
 func readEnv(path string) (map[string]string, error) {

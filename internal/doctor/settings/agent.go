@@ -53,7 +53,7 @@ func settingsHistoryKey(_ context.Context, s *check.State) exam.Finding {
 	}
 	for part := range strings.SplitSeq(value, ",") {
 		if cause := weak(strings.TrimSpace(part)); cause != "" {
-			return exam.Failed("HISTORY_KEY", cause, "HISTORY_KEY: at least 32 random characters: openssl rand -base64 36")
+			return exam.Failed("HISTORY_KEY", cause, "HISTORY_KEY: at least 32 random characters: openssl rand -base64 48")
 		}
 	}
 	return exam.Good("set")

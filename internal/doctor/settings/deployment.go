@@ -89,7 +89,7 @@ func settingsIndex(_ context.Context, s *check.State) exam.Finding {
 func settingsCache(_ context.Context, s *check.State) exam.Finding {
 	address, secret := s.Setting("REDIS_URL"), s.Setting("CACHE_SECRET")
 	u, err := url.Parse(address)
-	const fix = "CACHE_SECRET: at least 32 random characters, the same for all replicas: openssl rand -base64 36"
+	const fix = "CACHE_SECRET: at least 32 random characters, the same for all replicas: openssl rand -base64 48"
 	switch {
 	case address == "" && secret == "":
 		return exam.Good("not used: each server has a cache of its own")
