@@ -5,6 +5,8 @@ package cli
 import (
 	"context"
 
+	"github.com/spf13/cobra"
+
 	"github.com/onbehalf/onbehalf/internal/cli/client"
 	"github.com/onbehalf/onbehalf/internal/cli/operator"
 	"github.com/onbehalf/onbehalf/internal/cli/server"
@@ -16,10 +18,16 @@ type app struct{ *shell.Shell }
 
 // Main runs the command line and returns the exit code: 0 success, 1 refused or failed, 2 wrong use.
 func Main(ctx context.Context, sh *shell.Shell, args []string) int {
+	root(sh)
+	return sh.Run(ctx, args)
+}
+
+// root makes all commands.
+func root(sh *shell.Shell) *cobra.Command {
 	a := &app{sh}
 	root := sh.Root("onbehalf", "Tools of AI agents that act as the signed-in person, with Entra ID and Azure AI Search",
-		`  onbehalf demo                       everything on this machine, no Azure
-  onbehalf local --write-env .env     a local Entra and a local AI Search
+		`  onbehalf demo                       # everything on this machine, no Azure
+  onbehalf local --write-env .env     # a local Entra and a local AI Search
   onbehalf call get_documents --env .env`)
 	root.AddCommand(client.Commands(sh)...)
 	root.AddCommand(server.Commands(sh)...)
@@ -32,5 +40,5 @@ func Main(ctx context.Context, sh *shell.Shell, args []string) int {
 		a.doctorCommand(),
 		a.versionCommand(),
 	)
-	return sh.Run(ctx, args)
+	return root
 }

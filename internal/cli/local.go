@@ -44,6 +44,7 @@ Every program on this machine may sign in there as anyone: what they protect is 
 	cmd.Flags().StringVar(&flags.scenario, "scenario", "", "start with a `NAME`d trouble: "+strings.Join(local.Scenarios(), ", "))
 	cmd.Flags().StringVar(&flags.policies, "policies", "", "put the policies of this YAML `FILE` in force: docs/local-entra.md has an example")
 	cmd.MarkFlagsMutuallyExclusive("scenario", "policies")
+	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(local.Scenarios(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	cmd.Flags().StringArrayVar(&flags.poseAs, "dangerously-pose-as", nil, "answer as if the local Entra were this `HOST` of Microsoft (repeatable), such as login.microsoftonline.com: for programs that have it written into them, with a hosts file and --entra-addr 127.0.0.1:443")
 	cmd.Flags().BoolVar(&flags.dangerousListen, "dangerously-listen-on", false, "allow addresses that other machines reach")
 	return cmd

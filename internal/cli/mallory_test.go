@@ -61,6 +61,8 @@ func (m *villain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/.well-known/oauth-protected-resource"):
 		m.metadata(w)
+	case token == "" && m.kind == "open": // he asks nobody to sign in
+		m.steering().ServeHTTP(w, r)
 	case token == "":
 		challenge := fmt.Sprintf(`Bearer resource_metadata="%s/.well-known/oauth-protected-resource"`, m.url)
 		if m.kind == "elsewhere" {

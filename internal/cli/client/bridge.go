@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onbehalf/onbehalf/signin"
+	"github.com/modelcontextprotocol/go-sdk/auth"
 )
 
 // Bounds of the bridge.
@@ -30,7 +30,7 @@ const (
 // https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
 type bridge struct {
 	client  *http.Client
-	handler *signin.Handler
+	handler auth.OAuthHandler
 	server  string
 	logger  *slog.Logger
 	timeout time.Duration // of one request; 0: none

@@ -35,11 +35,13 @@ func callCommand(sh *shell.Shell) *cobra.Command {
 			return o.run(cmd.Context(), args[0], args[1:])
 		},
 	}
+	cmd.ValidArgsFunction = o.completeCall
 	o.signInFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.argsJSON, "args-json", "", "the arguments as a JSON `OBJECT`, or - for standard input")
 	flags.BoolVar(&o.asJSON, "json", false, "print the result as JSON")
 	flags.StringVar(&o.output, "output", "auto", "how to print the result: auto, table, text, json")
+	must(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"auto", "table", "text", "json"}, cobra.ShellCompDirectiveNoFileComp)))
 	flags.StringVar(&o.save, "save", "", "write images and other files of the result into this `FOLDER`")
 	flags.BoolVar(&o.withChain, "chain", false, "also print the hops of the call, where the server shows them")
 	return cmd
@@ -56,14 +58,14 @@ func (o *callOptions) run(cmdContext context.Context, name string, words []strin
 	if err != nil {
 		return err
 	}
-	s, err := o.openSigner(false)
+	s, handler, err := o.openCaller()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := o.within(cmdContext)
 	defer cancel()
 	bar := o.progress()
-	session, err := s.connect(ctx, o.options, bar.show)
+	session, err := s.connect(ctx, o.options, handler, bar.show)
 	if err != nil {
 		return s.explain(ctx, err)
 	}

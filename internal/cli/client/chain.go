@@ -54,7 +54,7 @@ func chainCommand(sh *shell.Shell) *cobra.Command {
 			return o.listChains(ctx, s, token, asJSON)
 		},
 	}
-	o.signInFlags(cmd)
+	o.tokenFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -67,7 +67,7 @@ func (o *options) showChain(ctx context.Context, s *signer, token identity.Token
 	if asJSON {
 		return shell.WriteJSON(o.sh.Out, call)
 	}
-	o.tty.tableTo(o.sh.Out, hopHeadings(), hopRows(call.Hops))
+	o.tty.table(o.sh.Out, hopHeadings(), hopRows(call.Hops))
 	return nil
 }
 
@@ -86,12 +86,14 @@ func (o *options) listChains(ctx context.Context, s *signer, token identity.Toke
 		call := &list.Calls[i]
 		rows[i] = []string{call.ID, call.Start.Local().Format(time.TimeOnly), call.Tool, call.Decision, call.Reason, call.Took.Round(time.Microsecond).String()}
 	}
-	o.tty.tableTo(o.sh.Out, []string{"call", "at", "tool", "decision", "reason", "took"}, rows)
+	o.tty.table(o.sh.Out, []string{"call", "at", "tool", "decision", "reason", "took"}, rows)
 	return nil
 }
 
 // maxChain bounds the answer that holds a chain.
 const maxChain = 4 << 20
+
+var errNoCall = errors.New("the server knows no such call of yours")
 
 // fetchChain asks the server for calls of the person whose token this is.
 func (s *signer) fetchChain(ctx context.Context, token identity.Token, path string, out any) error {
@@ -110,7 +112,7 @@ func (s *signer) fetchChain(ctx context.Context, token identity.Token, path stri
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
-		return shell.Hint(errors.New("the server knows no such call of yours"), "it keeps the newest calls only; \"onbehalf chain\" lists them")
+		return shell.Hint(errNoCall, "it keeps the newest calls only; \"onbehalf chain\" lists them")
 	default:
 		return fmt.Errorf("the server answers HTTP %d at %s", resp.StatusCode, path)
 	}
@@ -130,16 +132,40 @@ func (o *callOptions) printChain(ctx context.Context, s *signer) error {
 	if id == "" {
 		return errors.New("the server names none")
 	}
+	if s.handler == nil {
+		return errors.New("no token to ask with")
+	}
 	token, ok := s.handler.Token()
 	if !ok {
 		return errors.New("no token to ask with")
 	}
-	var call recordedCall
-	if err := s.fetchChain(ctx, token, "/api/chain/"+url.PathEscape(id), &call); err != nil {
+	call, err := s.awaitChain(ctx, token, id)
+	if err != nil {
 		return err
 	}
-	o.tty.tableTo(o.sh.Err, hopHeadings(), hopRows(call.Hops))
+	o.tty.table(o.sh.Err, hopHeadings(), hopRows(call.Hops))
 	return nil
+}
+
+// A server answers before it keeps the chain of the call, which may then be asked for too early: in all this often, with
+// pauses of 10, 20, … milliseconds.
+const (
+	chainTries = 10
+	chainPause = 10 * time.Millisecond
+)
+
+func (s *signer) awaitChain(ctx context.Context, token identity.Token, id string) (call recordedCall, err error) {
+	for try := range chainTries {
+		if err = s.fetchChain(ctx, token, "/api/chain/"+url.PathEscape(id), &call); !errors.Is(err, errNoCall) {
+			return call, err
+		}
+		select {
+		case <-ctx.Done():
+			return call, context.Cause(ctx)
+		case <-time.After(time.Duration(try+1) * chainPause):
+		}
+	}
+	return call, err
 }
 
 func hopHeadings() []string {

@@ -11,11 +11,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/spf13/cobra"
+	"golang.org/x/oauth2"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
@@ -54,24 +55,35 @@ func (o *options) cacheFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.server, "server", "", "the MCP server's `URL` (MCP_URL; default "+defaultServer+")")
 	flags.StringVar(&o.account, "account", "", "the account, by `NAME` or object id, where several are signed in")
-	flags.BoolVar(&o.plaintext, "plaintext-cache", false, "keep tokens unencrypted, where no keyring is to be had: whoever reads the file is you")
-	flags.StringVar(&o.passphraseFile, "cache-passphrase-file", "", "read the passphrase of the token cache from this `FILE` (CACHE_PASSPHRASE_FILE)")
+	o.keeperFlags(cmd)
 	must(cmd.RegisterFlagCompletionFunc("server", o.completeServers))
 	must(cmd.RegisterFlagCompletionFunc("account", o.completeAccounts))
 }
 
+// keeperFlags say who holds the key of the token cache.
+func (o *options) keeperFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&o.plaintext, "plaintext-cache", false, "keep tokens unencrypted, where no keyring is to be had: whoever reads the file is you")
+	flags.StringVar(&o.passphraseFile, "cache-passphrase-file", "", "read the passphrase of the token cache from this `FILE` (CACHE_PASSPHRASE_FILE)")
+}
+
 // signInFlags are those of every command that may sign in.
 func (o *options) signInFlags(cmd *cobra.Command) {
+	o.tokenFlags(cmd)
+	cmd.Flags().BoolVar(&o.device, "device-code", false, "sign in with a code on another device")
+	cmd.Flags().BoolVar(&o.browser, "browser", false, "sign in with the browser on this machine")
+}
+
+// tokenFlags are those of every command that needs the token of a sign-in.
+func (o *options) tokenFlags(cmd *cobra.Command) {
 	o.cacheFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.client, "client-id", "", "the public client's application `ID` (WEB_CLIENT_ID)")
 	flags.StringVar(&o.tenant, "tenant", "", "the tenant, by `ID` or domain (TENANT_ID; default: the one that the server names)")
 	flags.StringArrayVar(&o.scopes, "scope", nil, "ask for this `SCOPE` instead of what the server asks for, and trust it with that; may be repeated")
 	flags.StringVar(&o.resource, "resource", "", "send this `URI` as the parameter resource (RFC 8707), or \"none\"; default: only where the server's URL is the App ID URI")
-	flags.BoolVar(&o.device, "device-code", false, "sign in with a code on another device")
-	flags.BoolVar(&o.browser, "browser", false, "sign in with the browser on this machine")
 	flags.BoolVar(&o.anyAuthority, "dangerously-authority", false, "trust an AZURE_AUTHORITY_HOST that is none of Microsoft's")
-	flags.DurationVar(&o.timeout, "timeout", 2*time.Minute, "give up after this `TIME`, sign-in aside")
+	flags.DurationVar(&o.timeout, "timeout", 2*time.Minute, "give up after this `TIME`, a sign-in on the way included; login: wait so long for an answer of the server")
 }
 
 // must is for mistakes of the program alone: a flag that does not exist.
@@ -103,7 +115,7 @@ func (o *options) openCache() (*opened, error) {
 	settings.Override("MCP_URL", o.server)
 	server, err := signin.ServerURL(settings.Or("MCP_URL", defaultServer))
 	if err != nil {
-		return nil, shell.Usage(err)
+		return nil, shell.Usage(shell.Hint(err, "--server, or MCP_URL, is where the server is, such as https://mcp.contoso.com/mcp"))
 	}
 	if o.passphraseFile == "" {
 		o.passphraseFile = settings.Get("CACHE_PASSPHRASE_FILE")
@@ -162,12 +174,24 @@ func (o *options) passphrase(ctx context.Context) (string, error) {
 // signer is what a command works with that may sign in.
 type signer struct {
 	*opened
-	acquirer *signin.Client
-	handler  *signin.Handler
-	http     *http.Client // for the server
-	watch    *watch
+	handler *signin.Handler // nil for [options.openCaller] without a client to sign in with
+	http    *http.Client    // for the server
+	watch   *watch
 
 	loginHint string // the command that signs in
+}
+
+// newSigner makes a signer without a handler.
+func (o *options) newSigner(opened *opened) (*signer, error) {
+	client, err := opened.settings.HTTPClient()
+	if err != nil {
+		return nil, err
+	}
+	s := &signer{opened: opened, watch: &watch{base: client.Transport}, loginHint: o.loginHint(opened)}
+	client.Timeout = 0 // a tool may take its time: --timeout bounds the whole
+	client.Transport = s.watch
+	s.http = signin.SameOrigin(client)
+	return s, nil
 }
 
 // openSigner makes the handler for the server. explicit says that the person has just asked to sign in: then nothing
@@ -194,30 +218,26 @@ func (o *options) openSigner(explicit bool) (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	serverClient, err := settings.HTTPClient()
+	entraClient, err := settings.EntraClient(cloud)
 	if err != nil {
 		return nil, err
 	}
-	entraClient := new(*serverClient) // reading the system's CAs a second time would cost 10 ms
-	if _, err = entra.CloudOf(cloud.Authority); err == nil {
-		if entraClient, err = settings.EntraClient(cloud); err != nil {
-			return nil, err
-		}
-	}
 	acquirer, err := signin.New(o.config(opened, cloud, client, entraClient))
 	if err != nil {
-		return nil, shell.Usage(err)
+		return nil, shell.Usage(shell.Hint(err, "--tenant, or TENANT_ID, is the tenant's id or domain; without it the server names the tenant"))
 	}
 	scopes, err := parseScopes(o.scopes)
 	if err != nil {
 		return nil, err
 	}
-	serverClient.Timeout = 0 // a tool may take its time: --timeout bounds the whole
-	s := &signer{opened: opened, acquirer: acquirer, watch: &watch{base: serverClient.Transport}, loginHint: o.loginHint(opened)}
-	serverClient.Transport = s.watch
-	s.http = signin.SameOrigin(serverClient)
+	s, err := o.newSigner(opened)
+	if err != nil {
+		return nil, err
+	}
+	forHandler := new(*s.http)
+	forHandler.Timeout = max(o.timeout, 0) // where the server wants a sign-in; the sign-in itself may take its time
 	cfg := signin.HandlerConfig{
-		HTTPClient: s.http, Scopes: scopes, APIs: o.ownAPIs(opened), Account: o.account, Resource: o.resource,
+		HTTPClient: forHandler, Scopes: scopes, APIs: o.ownAPIs(opened), Account: o.account, Resource: o.resource,
 		Ledger: opened.ledger, Logger: opened.logger, Now: o.sh.Now, Ask: o.ask,
 	}
 	if o.tty.interactive {
@@ -230,6 +250,39 @@ func (o *options) openSigner(explicit bool) (*signer, error) {
 		return nil, shell.Usage(err)
 	}
 	return s, nil
+}
+
+// openCaller is openSigner for commands that work with a server which asks nobody to sign in, too: a client to sign in
+// with is missed only where the server asks for it.
+func (o *options) openCaller() (*signer, auth.OAuthHandler, error) {
+	s, err := o.openSigner(false)
+	missing, ok := errors.AsType[*shell.MissingError](err)
+	if !ok {
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.handler, nil
+	}
+	opened, err := o.openCache()
+	if err != nil {
+		return nil, nil, err
+	}
+	if s, err = o.newSigner(opened); err != nil {
+		return nil, nil, err
+	}
+	return s, &noClient{missing}, nil
+}
+
+// noClient is an OAuthHandler that cannot sign in.
+type noClient struct{ missing *shell.MissingError }
+
+// TokenSource implements [auth.OAuthHandler]: without a token.
+func (*noClient) TokenSource(context.Context) (oauth2.TokenSource, error) { return nil, nil }
+
+// Authorize implements [auth.OAuthHandler]: it says what is missing.
+func (n *noClient) Authorize(_ context.Context, _ *http.Request, resp *http.Response) error {
+	_ = resp.Body.Close() // its text says less than the error
+	return n.missing
 }
 
 // loginHint repeats how the server was named.
@@ -302,39 +355,6 @@ func (o *options) within(ctx context.Context) (context.Context, context.CancelFu
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("no answer within %s", o.timeout))
-}
-
-func (o *options) completeServers(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	opened, err := o.openCache()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	grants, err := opened.ledger.Grants(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var servers []string
-	for _, grant := range grants {
-		servers = append(servers, grant.Server)
-	}
-	return servers, cobra.ShellCompDirectiveNoFileComp
-}
-
-func (o *options) completeAccounts(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	opened, err := o.openCache()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	all, err := signin.Accounts(cmd.Context(), opened.cache)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, account := range all {
-		names = append(names, account.Name)
-	}
-	slices.Sort(names)
-	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
 }
 
 // timedOut gives an error its cause: that time was up is not "context deadline exceeded" to a person.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -19,6 +20,9 @@ import (
 
 // explain adds to an error what the person can do.
 func (s *signer) explain(ctx context.Context, err error) error {
+	if missing, ok := errors.AsType[*shell.MissingError](err); ok {
+		return fmt.Errorf("%s asks for a sign-in: %w", s.server, missing)
+	}
 	if err == nil || shell.HintOf(err) != "" {
 		return err
 	}
@@ -118,12 +122,22 @@ func (s *signer) explainServer(ctx context.Context, err error) error {
 		return shell.Hint(fmt.Errorf("%s refuses the token: %s", s.server, describe(code, description)), "\"onbehalf token\" shows what the token says; \"onbehalf login\" gets a new one")
 	case strings.Contains(err.Error(), "proxyconnect"):
 		return shell.Hint(fmt.Errorf("the proxy does not let us through to %s", s.server), "HTTPS_PROXY and NO_PROXY say which servers are asked through a proxy")
+	case strings.Contains(err.Error(), "certificate signed by unknown authority"):
+		return shell.Hint(&trimmedError{printable(err.Error()), foreign}, "ONBEHALF_CA_FILE names a CA to trust besides the system's")
 	case strings.Contains(err.Error(), "no such host"):
 		return shell.Hint(fmt.Errorf("no host is known by the name of %s, or there is no network", s.server.Hostname()), "check the name; --server names another server")
+	case timedOutAtServer(foreign):
+		return shell.Hint(fmt.Errorf("%s does not answer in time", s.server), "--timeout sets another limit")
 	case strings.Contains(err.Error(), "connection refused"):
 		return shell.Hint(fmt.Errorf("nothing answers at %s", s.server), "start the server, or name another with --server")
 	}
 	return &trimmedError{printable(err.Error()), foreign}
+}
+
+// timedOutAtServer reports that the HTTP client waited for one answer as long as it may.
+func timedOutAtServer(err error) bool {
+	failed, ok := errors.AsType[*url.Error](err)
+	return ok && failed.Timeout()
 }
 
 // trimmedError is an error in fewer words.

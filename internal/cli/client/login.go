@@ -163,9 +163,16 @@ func accountsCommand(sh *shell.Shell) *cobra.Command {
 	}
 	o.cacheFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(&cobra.Command{
-		Use:   "revoke SERVER",
-		Short: "Trust a server no longer: it is asked about anew",
+	cmd.AddCommand(revokeCommand(sh))
+	return cmd
+}
+
+func revokeCommand(sh *shell.Shell) *cobra.Command {
+	o := newOptions(sh)
+	cmd := &cobra.Command{
+		Use:     "revoke SERVER",
+		Short:   "Trust a server no longer: it is asked about anew",
+		Example: "  onbehalf accounts revoke https://mcp.contoso.com/mcp",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return shell.Usage(shell.Hint(errors.New("want the URL of one server"), "onbehalf accounts lists those that are trusted"))
@@ -181,7 +188,8 @@ func accountsCommand(sh *shell.Shell) *cobra.Command {
 			}
 			return o.revoke(cmd.Context(), opened)
 		},
-	})
+	}
+	o.keeperFlags(cmd)
 	return cmd
 }
 
@@ -248,7 +256,7 @@ func (o *options) listAccounts(accounts []signin.SignedIn, grants []signin.Grant
 	if len(rows) == 0 {
 		fmt.Fprintln(o.sh.Out, "nobody is signed in")
 	} else {
-		o.tty.table([]string{"account", "server", "tenant", "object id"}, rows)
+		o.tty.table(o.sh.Out, []string{"account", "server", "tenant", "object id"}, rows)
 	}
 	rows = rows[:0]
 	for _, g := range grants {
@@ -260,7 +268,7 @@ func (o *options) listAccounts(accounts []signin.SignedIn, grants []signin.Grant
 	}
 	if len(rows) > 0 {
 		fmt.Fprintln(o.sh.Out)
-		o.tty.table([]string{"trusted server", "may have", "from", "since"}, rows)
+		o.tty.table(o.sh.Out, []string{"trusted server", "may have", "from", "since"}, rows)
 	}
 	return nil
 }

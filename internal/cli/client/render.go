@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"os"
 	"path/filepath"
@@ -195,81 +194,6 @@ func cell(value any) string {
 		}
 		return string(text)
 	}
-}
-
-// list prints a tool's rows: a table at a terminal; elsewhere whole cells between tabs, for cut and awk, where one long
-// text would pad every row to its length.
-func (t *terminal) list(headings []string, rows [][]string) {
-	if t.fancy {
-		t.table(headings, rows)
-		return
-	}
-	for _, row := range append([][]string{headings}, rows...) {
-		line := make([]string, len(row))
-		for i, text := range row {
-			line[i] = oneLine(text)
-		}
-		fmt.Fprintln(t.out, strings.Join(line, "\t"))
-	}
-}
-
-// oneLine makes a cell of a text: harmless, without tabs and line ends.
-func oneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }
-
-// table prints aligned columns; at a terminal, cells are cut so that a row fits.
-func (t *terminal) table(headings []string, rows [][]string) { t.tableTo(t.out, headings, rows) }
-
-func (t *terminal) tableTo(out io.Writer, headings []string, rows [][]string) {
-	widths := make([]int, len(headings))
-	for i, heading := range headings {
-		widths[i] = len([]rune(heading))
-	}
-	clean := make([][]string, len(rows))
-	for r, row := range rows {
-		clean[r] = make([]string, len(row))
-		for i, text := range row {
-			clean[r][i] = oneLine(text)
-			widths[i] = max(widths[i], len([]rune(clean[r][i])))
-		}
-	}
-	if t.fancy {
-		narrow(widths, t.width)
-	}
-	line := make([]string, len(headings))
-	for i, heading := range headings {
-		line[i] = padded(printable(heading), widths[i])
-	}
-	fmt.Fprintln(out, t.bold(strings.TrimRight(strings.Join(line, "  "), " ")))
-	for _, row := range clean {
-		for i, text := range row {
-			line[i] = padded(text, widths[i])
-		}
-		fmt.Fprintln(out, strings.TrimRight(strings.Join(line, "  "), " "))
-	}
-}
-
-// narrow takes from the widest column until a row fits.
-func narrow(widths []int, limit int) {
-	for {
-		total, widest := 2*(len(widths)-1), 0
-		for i, width := range widths {
-			if total += width; width > widths[widest] {
-				widest = i
-			}
-		}
-		if total <= limit || widths[widest] <= 8 {
-			return
-		}
-		widths[widest]--
-	}
-}
-
-func padded(text string, width int) string {
-	runes := []rune(text)
-	if len(runes) > width {
-		return string(runes[:width-1]) + "…"
-	}
-	return text + strings.Repeat(" ", width-len(runes))
 }
 
 // link is a hyperlink where the terminal knows them (OSC 8), else name and address.

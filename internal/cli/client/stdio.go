@@ -20,12 +20,12 @@ func stdioCommand(sh *shell.Shell) *cobra.Command {
 		Example: `  {"mcpServers": {"documents": {"command": "onbehalf", "args": ["stdio", "--server", "https://mcp.contoso.com/mcp"]}}}`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := o.openSigner(false)
+			s, handler, err := o.openCaller()
 			if err != nil {
 				return err
 			}
 			b := &bridge{
-				client: s.http, handler: s.handler, server: s.server.String(), out: sh.Out, logger: s.logger, timeout: o.timeout,
+				client: s.http, handler: handler, server: s.server.String(), out: sh.Out, logger: s.logger, timeout: o.timeout,
 				explain: func(ctx context.Context, err error) string {
 					explained := s.explain(ctx, err)
 					text := explained.Error()

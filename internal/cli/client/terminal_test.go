@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/signin"
@@ -135,5 +137,28 @@ func TestListOfLongTexts(t *testing.T) {
 	o.tty.list([]string{"id", "content"}, [][]string{{"1", long}, {"2", "tab\tand\nline\x1b[2J"}})
 	if want := "id\tcontent\n1\t" + long + "\n2\ttab and line·[2J\n"; out.String() != want {
 		t.Errorf("got %.200q", out.String())
+	}
+}
+
+func TestTableAtANarrowTerminal(t *testing.T) {
+	const id = "a11ce000-0000-4000-8000-00000000000a"
+	for _, tt := range []struct {
+		desc           string
+		headings, cell []string
+		want           string
+	}{
+		{"it fits", []string{"a", "b"}, []string{"1", "2"}, "a  b\n1  2\n"},
+		{"words go on in the next line", []string{"id", "meaning"}, []string{id, "what it is to us"}, "id                                    meaning\n" + id + "  what it is\n" + strings.Repeat(" ", 38) + "to us\n"},
+		{"a word longer than an id is broken", []string{"x", "iss"}, []string{"y", strings.Repeat("1234567890", 6)}, "x  iss\ny  " + strings.Repeat("1234567890", 4) + "1234567\n   8901234567890\n"},
+		{"two ids are lines", []string{"id", "owner", "empty"}, []string{id, id, ""}, "id     " + id + "\nowner  " + id + "\n"},
+		{"a wide letter", []string{"ö"}, []string{"ß"}, "ö\nß\n"},
+	} {
+		var out bytes.Buffer
+		o, _ := at("")
+		o.tty.fancy, o.tty.width = true, 50
+		o.tty.table(&out, tt.headings, [][]string{tt.cell})
+		if diff := cmp.Diff(tt.want, out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.desc, diff)
+		}
 	}
 }

@@ -58,7 +58,7 @@ func tokenCommand(sh *shell.Shell) *cobra.Command {
 			return nil
 		},
 	}
-	o.signInFlags(cmd)
+	o.tokenFlags(cmd)
 	cmd.Flags().BoolVar(&raw, "raw", false, "print the token itself")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the claims as JSON")
 	return cmd
@@ -138,7 +138,7 @@ func (o *options) explainToken(claims map[string]any, expires, now time.Time) {
 			rows = append(rows, []string{claim.name, claimText(claim.name, value), claim.words})
 		}
 	}
-	o.tty.table([]string{"claim", "value", "meaning"}, rows)
+	o.tty.table(o.sh.Out, []string{"claim", "value", "meaning"}, rows)
 	if seconds, err := numberOf(claims["exp"]); err == nil {
 		left := expires.Sub(now).Round(time.Second)
 		if left > 0 {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/spf13/cobra"
 
@@ -22,13 +23,13 @@ func toolsCommand(sh *shell.Shell) *cobra.Command {
 		Example: "  onbehalf tools --server https://mcp.contoso.com/mcp\n  onbehalf tools --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := o.openSigner(false)
+			s, handler, err := o.openCaller()
 			if err != nil {
 				return err
 			}
 			ctx, cancel := o.within(cmd.Context())
 			defer cancel()
-			session, err := s.connect(ctx, o, nil)
+			session, err := s.connect(ctx, o, handler, nil)
 			if err != nil {
 				return s.explain(ctx, err)
 			}
@@ -45,7 +46,7 @@ func toolsCommand(sh *shell.Shell) *cobra.Command {
 				description, _, _ := strings.Cut(tool.Description, "\n")
 				rows[i] = []string{tool.Name, usageOf(schemaOf(tool)), description}
 			}
-			o.tty.table([]string{"tool", "arguments", "what it does"}, rows)
+			o.tty.table(o.sh.Out, []string{"tool", "arguments", "what it does"}, rows)
 			return nil
 		},
 	}
@@ -71,7 +72,7 @@ func listTools(ctx context.Context, session *mcp.ClientSession) ([]*mcp.Tool, er
 }
 
 // connect opens the MCP session. progress may be nil.
-func (s *signer) connect(ctx context.Context, o *options, progress func(*mcp.ProgressNotificationParams)) (*mcp.ClientSession, error) {
+func (s *signer) connect(ctx context.Context, o *options, handler auth.OAuthHandler, progress func(*mcp.ProgressNotificationParams)) (*mcp.ClientSession, error) {
 	options := &mcp.ClientOptions{Capabilities: &mcp.ClientCapabilities{}, Logger: s.logger}
 	if progress != nil {
 		options.ProgressNotificationHandler = func(_ context.Context, r *mcp.ProgressNotificationClientRequest) { progress(r.Params) }
@@ -82,7 +83,7 @@ func (s *signer) connect(ctx context.Context, o *options, progress func(*mcp.Pro
 	}
 	client := mcp.NewClient(&mcp.Implementation{Name: "onbehalf", Version: shell.Version().Version}, options)
 	return client.Connect(ctx, &mcp.StreamableClientTransport{
-		Endpoint: s.server.String(), HTTPClient: s.http, OAuthHandler: s.handler, DisableStandaloneSSE: true, MaxRetries: -1,
+		Endpoint: s.server.String(), HTTPClient: s.http, OAuthHandler: handler, DisableStandaloneSSE: true, MaxRetries: -1,
 	}, nil)
 }
 

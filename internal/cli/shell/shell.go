@@ -60,6 +60,7 @@ func (s *Shell) Root(use, short, example string) *cobra.Command {
 	root.SetErr(s.Err)
 	root.PersistentFlags().StringVar(&s.envFile, "env", "", "read settings from this `FILE` of NAME=value lines")
 	root.PersistentFlags().StringVar(&s.logLevel, "log-level", "warn", "what goes to stderr: debug, info, warn, error")
+	_ = root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return nearestFlag(cmd, err) })
 	s.fitHelp(root)
 	s.root = root
@@ -69,6 +70,7 @@ func (s *Shell) Root(use, short, example string) *cobra.Command {
 // Run runs the command line and returns the exit code; errors go to stderr as "what failed: why" and a hint.
 func (s *Shell) Run(ctx context.Context, args []string) int {
 	s.root.SetArgs(args)
+	s.checkDefaults()
 	cmd, err := s.root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitOK
@@ -81,6 +83,27 @@ func (s *Shell) Run(ctx context.Context, args []string) int {
 	}
 	s.report(cmd, err, code)
 	return code
+}
+
+// checkDefaults lets the commands that cobra adds by itself refuse words that they do not know: a script that asks for the
+// completion of a shell which there is not must not go on with the help.
+func (s *Shell) checkDefaults() {
+	s.root.InitDefaultHelpCmd()
+	s.root.InitDefaultCompletionCmd()
+	for _, cmd := range s.root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args, cmd.RunE = KnownCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		case "help":
+			cmd.Args = func(_ *cobra.Command, words []string) error {
+				found, rest, err := s.root.Find(words)
+				if err != nil {
+					return Usage(err)
+				}
+				return KnownCommand(found, rest)
+			}
+		}
+	}
 }
 
 func (s *Shell) report(cmd *cobra.Command, err error, code int) {
