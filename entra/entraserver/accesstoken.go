@@ -272,6 +272,9 @@ func (s *Server) idToken(c *call, d delegation) (string, error) {
 	if app.wantsInIDToken("sid") {
 		claims["sid"] = s.sessionID(d.session)
 	}
+	if app.wantsInIDToken("login_hint") {
+		claims["login_hint"] = s.hintOf(d.person.ID)
+	}
 	key := s.keys.signer()
 	return signJWT(key, tokenHeader{Type: "JWT", Algorithm: "RS256", KeyID: key.kid}, claims)
 }

@@ -155,7 +155,7 @@ func (s *visit) whoIsIt() (*Person, session, bool) {
 	}
 	picked := s.f.Person
 	if picked.IsZero() {
-		hint := s.dir.FindPerson(orElse(s.r.params.Get("login_hint"), "\x00"))
+		hint := s.dir.FindPerson(orElse(s.loginHint(), "\x00"))
 		switch {
 		case s.r.prompt == "login" || s.r.prompt == "select_account":
 		case hint != nil:
@@ -170,6 +170,15 @@ func (s *visit) whoIsIt() (*Person, session, bool) {
 	}
 	s.f.Person = picked
 	return s.dir.Person(picked), one, true
+}
+
+// loginHint is the name of who is to sign in: login_hint is that name, or what an earlier id_token had as login_hint.
+func (s *visit) loginHint() string {
+	hint := s.r.params.Get("login_hint")
+	if person := s.hinted(hint); person != nil {
+		return person.UPN
+	}
+	return hint
 }
 
 // afterSignIn checks policies, claims and consent.
@@ -322,7 +331,7 @@ const samplePeople = 12
 
 // choosePage offers accounts that are signed in, else people.
 func (s *visit) choosePage(problem error) error {
-	v := view{Title: "Sign in", App: s.r.client.DisplayName, Flow: s.sealed(), Action: loginPath(s.c), Hint: s.r.params.Get("login_hint")}
+	v := view{Title: "Sign in", App: s.r.client.DisplayName, Flow: s.sealed(), Action: loginPath(s.c), Hint: s.loginHint()}
 	if e, ok := errors.AsType[*entra.Error](problem); ok {
 		v.Problem = e.Description
 		s.c.record.Outcome = outcomeOf(e)

@@ -151,7 +151,7 @@ func contosoWebAgent() *Application {
 	return &Application{
 		AppID: client(ContosoWebAgent), DisplayName: "mcp-web-agent",
 		Web:                    Web{RedirectURIs: []string{"http://localhost:8080/signin/callback", "http://localhost:8080/signed-out"}, LogoutURL: new("http://localhost:8080/signout/frontchannel")},
-		OptionalClaims:         &OptionalClaims{IDToken: []OptionalClaim{{Name: "sid"}}},
+		OptionalClaims:         &OptionalClaims{IDToken: []OptionalClaim{{Name: "sid"}, {Name: "login_hint"}}},
 		RequiredResourceAccess: []RequiredResourceAccess{{client(ContosoAPI), []ResourceAccess{{ExecuteScope, "Scope"}}}},
 		PasswordCredentials:    []PasswordCredential{newPassword()},
 	}

@@ -24,6 +24,7 @@ var pageFiles embed.FS
 type pages struct {
 	templates  *template.Template
 	style      []byte
+	icon       []byte
 	stylesheet string // its path: the name changes with its content
 }
 
@@ -35,12 +36,16 @@ func newPages() (*pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign-in pages: %w", err)
 	}
+	icon, err := pageFiles.ReadFile("pages/icon.svg")
+	if err != nil {
+		return nil, fmt.Errorf("sign-in pages: %w", err)
+	}
 	templates, err := template.ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("sign-in pages: %w", err)
 	}
 	sum := sha256.Sum256(style)
-	return &pages{templates, style, "/pages/" + hex.EncodeToString(sum[:6]) + ".css"}, nil
+	return &pages{templates, style, icon, "/pages/" + hex.EncodeToString(sum[:6]) + ".css"}, nil
 }
 
 // view is what a page shows; each page uses some of it.
@@ -120,6 +125,7 @@ func initials(name string) string {
 func (s *Server) pageRoutes() map[string]endpoint {
 	return map[string]endpoint{
 		"GET " + s.pages.stylesheet:        {name: "style", handle: s.stylesheet},
+		"GET /favicon.ico":                 {name: "icon", handle: s.icon},
 		"GET /common/oauth2/nativeclient":  {name: "nativeclient", handle: s.nativeClient, fail: s.errorPage},
 		"GET /{tenant}/oauth2/v2.0/logout": {name: "logout", handle: s.logout, fail: s.errorPage},
 		"POST /{tenant}/login":             {name: "login", handle: s.login, fail: s.errorPage},
@@ -138,11 +144,21 @@ func (s *Server) stylesheet(w http.ResponseWriter, _ *call) error {
 	return err
 }
 
+// icon is what browsers ask for on their own. They take an SVG there.
+func (s *Server) icon(w http.ResponseWriter, _ *call) error {
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	w.Header().Del("Pragma")
+	w.Header().Del("Expires")
+	_, err := w.Write(s.pages.icon)
+	return err
+}
+
 // Content security policies. There is no form-action: browsers apply it to every redirect that follows a form, and so
 // to whatever the application does with the person who comes back.
 const (
-	pagePolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-	postPolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; script-src 'sha256-"
+	pagePolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; img-src 'self'"
+	postPolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; img-src 'self'; script-src 'sha256-"
 )
 
 // render writes a page. Everything is escaped by html/template; what does not render is our own fault.

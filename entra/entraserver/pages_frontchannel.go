@@ -78,6 +78,27 @@ func (s *Server) sessionID(sess session) string {
 	return formatGUID([16]byte(mac.Sum(nil)[:16]))
 }
 
+// hintOf is the claim login_hint: it names the account, to nobody but this server, at the sign-in (login_hint) and at the
+// sign-out (logout_hint).
+//
+// https://learn.microsoft.com/entra/identity-platform/optional-claims-reference
+func (s *Server) hintOf(person identity.ObjectID) string {
+	return hintPrefix + s.seal(sealedHint, []byte(person.String()))
+}
+
+// hintPrefix is what a login_hint of Entra's begins with.
+const hintPrefix = "O."
+
+// hinted returns the person that a claim login_hint names, or nil.
+func (s *Server) hinted(hint string) *Person {
+	sealed, ok := strings.CutPrefix(hint, hintPrefix)
+	plain, err := s.unseal(sealedHint, sealed)
+	if !ok || err != nil {
+		return nil
+	}
+	return s.dir.Person(object(string(plain)))
+}
+
 // wantsInIDToken reports whether the application's manifest asks for an optional claim of ID tokens.
 func (a *Application) wantsInIDToken(claim string) bool {
 	return a.OptionalClaims != nil && slices.ContainsFunc(a.OptionalClaims.IDToken, func(c OptionalClaim) bool { return c.Name == claim })

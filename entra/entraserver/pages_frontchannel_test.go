@@ -67,6 +67,48 @@ func TestFrontChannelLogout(t *testing.T) {
 	}
 }
 
+// The claim login_hint names the account at the sign-out, which does not ask which one then, and at the next sign-in.
+func TestLoginHint(t *testing.T) {
+	s := newTestServer(t, nil)
+	agent, err := identity.ParseClientID(ContosoWebAgent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const redirect = "http://localhost:5151/signin/callback"
+	authorize := func(more ...string) string {
+		return authorizeURL(append([]string{"client_id", ContosoWebAgent, "redirect_uri", redirect}, more...)...)
+	}
+	p, hints := newSurfer(t, s), map[string]string{}
+	for _, who := range []string{Alice, Bob} {
+		p.open(authorize("prompt", "login"))
+		p.press("person", who)
+		_, tokens := tokenRequest(t, s, "grant_type", "authorization_code", "client_id", ContosoWebAgent, "client_secret", s.dir.ClientSecret(agent).Reveal(),
+			"code", p.result().Get("code"), "redirect_uri", redirect, "code_verifier", verifier)
+		text, _ := tokens["id_token"].(string)
+		if hints[who] = claimsIn(t, text).text("login_hint"); hints[who] == "" || strings.Contains(hints[who], who) {
+			t.Fatalf("the hint is %q in %v", hints[who], tokens)
+		}
+	}
+	if p.open(authorize("login_hint", hints[Bob])); p.result().Get("code") == "" {
+		t.Error("the hint picks no account")
+	}
+	logout := "/" + ContosoTenant + "/oauth2/v2.0/logout?logout_hint="
+	p.open(logout + "O.someoneelse")
+	p.see("Sign out?")
+	p.open(logout + hints[Alice])
+	p.see("You’re signed out")
+	if p.open(authorize("prompt", "none", "login_hint", hints[Alice])); p.result().Get("error") != "login_required" {
+		t.Error("alice is still signed in")
+	}
+	if p.open(authorize("prompt", "none", "login_hint", hints[Bob])); p.result().Get("code") == "" {
+		t.Error("bob was signed out with alice")
+	}
+	p = newSurfer(t, s)
+	if p.open(authorize("login_hint", hints[Alice])); !strings.Contains(p.page, `value="alice@contoso.example"`) {
+		t.Error("the page does not offer who is hinted at")
+	}
+}
+
 // Each sign-in has a sid of its own, and an application that does not ask for it gets none.
 func TestSessionIDIsOfOneSignIn(t *testing.T) {
 	s := newTestServer(t, nil)
@@ -79,6 +121,9 @@ func TestSessionIDIsOfOneSignIn(t *testing.T) {
 		text, _ := tokens["id_token"].(string)
 		if sid := claimsIn(t, text).text("sid"); sid != "" {
 			t.Errorf("an application that does not ask for it gets the sid %s", sid)
+		}
+		if hint := claimsIn(t, text).text("login_hint"); hint != "" {
+			t.Errorf("an application that does not ask for it gets the login_hint %s", hint)
 		}
 		c := s.internalCall()
 		c.Request = httptest.NewRequest(http.MethodGet, "https://localhost:8443/", nil)

@@ -22,7 +22,7 @@ func (s *Server) logout(w http.ResponseWriter, c *call) error {
 			f.Params.Set(name, value)
 		}
 	}
-	hinted := s.dir.FindPerson(orElse(c.URL.Query().Get("logout_hint"), "\x00"))
+	hinted := s.hinted(c.URL.Query().Get("logout_hint")) // a name is none: "Don't use UPNs or phone numbers"
 	if token, err := parseJWT(c.URL.Query().Get("id_token_hint")); err == nil && s.checkSignature(token) == nil {
 		hinted = s.dir.Person(object(token.claims.text("oid")))
 		if f.Params.Get("client_id") == "" {

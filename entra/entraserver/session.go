@@ -35,6 +35,7 @@ func (s session) methods() []string {
 const (
 	sealedSession byte = iota + 1
 	sealedRefresh
+	sealedHint
 )
 
 var errSealed = errors.New("not sealed by this server")
