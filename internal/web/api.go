@@ -130,8 +130,23 @@ func (a *App) listConversations(w http.ResponseWriter, v *visit) error {
 	return err
 }
 
+// createConversation makes a conversation; with a text in its body it begins with that question.
 func (a *App) createConversation(w http.ResponseWriter, v *visit) error {
-	id, err := a.desk.create(v.owner())
+	var in struct {
+		Text *string `json:"text"`
+	}
+	if v.ContentLength != 0 {
+		if err := readJSON(v.Request, &in); err != nil {
+			return err
+		}
+	}
+	var id string
+	var err error
+	if in.Text != nil {
+		id, err = a.begin(v, *in.Text)
+	} else {
+		id, err = a.desk.create(v.owner())
+	}
 	if err == nil {
 		writeJSON(w, http.StatusCreated, map[string]string{"id": id})
 	}
@@ -185,6 +200,7 @@ func (a *App) askQuestion(w http.ResponseWriter, v *visit) error {
 
 // question is what a person asks, as it is taken.
 func question(text string) (string, error) {
+	text = strings.ReplaceAll(text, "\r\n", "\n") // forms send lines so
 	text = strings.TrimSpace(strings.ToValidUTF8(text, "\ufffd"))
 	switch {
 	case text == "":

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -36,20 +37,61 @@ func (a *App) formRoutes(mux *http.ServeMux) {
 func (a *App) form(handle func(*visit) (path string, err error)) func(http.ResponseWriter, *visit) error {
 	return func(w http.ResponseWriter, v *visit) error {
 		if v.session == nil {
-			return a.welcome(w, v, "")
+			_ = v.ParseForm() // what cannot be read cannot be kept
+			return a.welcome(w, v, backTo(v))
 		}
 		if err := v.checkForm(); err != nil {
 			return err
 		}
 		path, err := handle(v)
-		if said, ok := errors.AsType[*apiError](err); ok && path != "" {
-			v.session.say(&Notice{Kind: "bad", Text: sentence(said)})
-		} else if err != nil {
+		said, ok := errors.AsType[*apiError](err)
+		switch {
+		case err == nil:
+		case !ok || path == "":
 			return err
+		case v.PostForm.Get(fieldText) != "":
+			return a.notAsked(w, v, path, said)
+		default:
+			v.session.say(&Notice{Kind: "bad", Text: sentence(said)})
 		}
 		redirect(w, path)
 		return nil
 	}
+}
+
+// fieldText is the field of forms that holds a question.
+const fieldText = "text"
+
+// backTo is the page of the conversation that a form is about, or the start.
+func backTo(v *visit) string {
+	if id := v.PathValue("id"); id != "" {
+		return "/c/" + id
+	}
+	return ""
+}
+
+// notAsked shows the page that a question was asked on, with why it could not be taken, and with the question: what a
+// person has typed is not lost.
+func (a *App) notAsked(w http.ResponseWriter, v *visit, path string, why *apiError) error {
+	kept := unsent{status: why.status, notice: &Notice{Kind: "bad", Text: sentence(why)}, text: v.PostForm.Get(fieldText)}
+	id, ok := strings.CutPrefix(path, "/c/")
+	if !ok {
+		return a.showChat(w, v, nil, kept)
+	}
+	t, err := a.desk.open(v.owner(), id)
+	if err != nil {
+		return err
+	}
+	defer a.desk.release(t)
+	view := t.view()
+	return a.showChat(w, v, &view, kept)
+}
+
+// unsent is a question that could not be taken, and why. The zero value is none.
+type unsent struct {
+	status int
+	notice *Notice
+	text   string
 }
 
 // onTalk opens the conversation that the path names, and leads back to it.
@@ -66,23 +108,34 @@ func (a *App) onTalk(handle func(*visit, *talk) error) func(*visit) (string, err
 
 // formBegin begins a conversation with a question.
 func (a *App) formBegin(v *visit) (string, error) {
-	if _, err := question(v.PostForm.Get("text")); err != nil {
+	id, err := a.begin(v, v.PostForm.Get(fieldText))
+	if id == "" {
 		return "/", err
 	}
-	id, err := a.desk.create(v.owner())
-	if err != nil {
-		return "/", err
+	return "/c/" + id, err
+}
+
+// begin begins a conversation with a question. With an id there may be an error: there is a conversation then, and the
+// question is not in it.
+func (a *App) begin(v *visit, text string) (id string, err error) {
+	if _, err = question(text); err != nil {
+		return "", err
+	}
+	if id, err = a.desk.create(v.owner()); err != nil {
+		return "", err
 	}
 	t, err := a.desk.open(v.owner(), id)
 	if err != nil {
-		return "/", err
+		return "", err
 	}
 	defer a.desk.release(t)
-	return "/c/" + id, a.formAsk(v, t)
+	return id, a.askIn(v, t, text)
 }
 
-func (a *App) formAsk(v *visit, t *talk) error {
-	text, err := question(v.PostForm.Get("text"))
+func (a *App) formAsk(v *visit, t *talk) error { return a.askIn(v, t, v.PostForm.Get(fieldText)) }
+
+func (a *App) askIn(v *visit, t *talk, text string) error {
+	text, err := question(text)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func personOf(p signin.Person) *Person {
 	}
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(p.UPN)) // never fails (hash.Hash)
-	return &Person{Name: name, UPN: p.UPN, Initials: initials(name), Tint: int(hash.Sum32() % tints)}
+	return &Person{Key: p.Key(), Name: name, UPN: p.UPN, Initials: initials(name), Tint: int(hash.Sum32() % tints)}
 }
 
 // initials are the first letters of the first and the last word.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -27,6 +28,7 @@ var staticFiles embed.FS
 type pages struct {
 	templates *template.Template
 	static    http.Handler
+	icon      []byte
 	version   string // of all static files
 }
 
@@ -37,6 +39,9 @@ func loadPages(now func() time.Time) (*pages, error) {
 	}
 	p := &pages{}
 	if p.version, err = versionOf(files); err != nil {
+		return nil, err
+	}
+	if p.icon, err = fs.ReadFile(files, "icon.svg"); err != nil {
 		return nil, err
 	}
 	p.static = p.serveStatic(files)
@@ -75,6 +80,13 @@ func (p *pages) serveStatic(files fs.FS) http.Handler {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		server.ServeHTTP(w, r)
 	})
+}
+
+// favicon is what browsers ask for on their own, where no page names an icon. They take an SVG there.
+func (p *pages) favicon(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	_, _ = w.Write(p.icon) // the asker may be gone
 }
 
 // show renders a whole page before the first byte leaves.
@@ -122,14 +134,14 @@ func (a *App) frame(v *visit, title string) Page {
 
 // welcome is the page of who is not signed in; back is where the sign-in leads to.
 func (a *App) welcome(w http.ResponseWriter, v *visit, back string) error {
-	return a.pages.show(w, http.StatusOK, "welcome", WelcomePage{Page: a.frame(v, ""), Return: back})
+	return a.pages.show(w, http.StatusOK, "welcome", WelcomePage{Page: a.frame(v, ""), Return: back, Kept: v.PostForm.Get(fieldText)})
 }
 
 func (a *App) home(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
 		return a.welcome(w, v, "")
 	}
-	return a.showChat(w, v, nil)
+	return a.showChat(w, v, nil, unsent{})
 }
 
 // conversation is the page of one conversation.
@@ -145,16 +157,19 @@ func (a *App) conversation(w http.ResponseWriter, v *visit) error {
 	defer a.desk.release(t)
 	t.goOn(v.session)
 	view := t.view()
-	return a.showChat(w, v, &view)
+	return a.showChat(w, v, &view, unsent{})
 }
 
-func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation) error {
+func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation, kept unsent) error {
 	items, err := a.desk.list(v.owner())
 	if err != nil {
 		return err
 	}
 	page := ChatPage{
-		Page: a.frame(v, ""), Current: current, Model: a.model, Examples: a.cfg.Examples, Limit: maxMessage, KeptDays: a.cfg.KeepDays,
+		Page: a.frame(v, ""), Current: current, Model: a.model, Examples: a.cfg.Examples, Limit: maxMessage, Unsent: kept.text, KeptDays: a.cfg.KeepDays,
+	}
+	if kept.notice != nil {
+		page.Notice = kept.notice
 	}
 	_, page.InMemory = a.cfg.History.(*history.Memory)
 	for _, server := range a.cfg.Servers {
@@ -178,7 +193,7 @@ func (a *App) showChat(w http.ResponseWriter, v *visit, current *Conversation) e
 			page.Older--
 		}
 	}
-	return a.pages.show(w, http.StatusOK, "chat", page)
+	return a.pages.show(w, cmp.Or(kept.status, http.StatusOK), "chat", page)
 }
 
 // listed is how many conversations a page lists unless it is asked for all.

@@ -119,9 +119,53 @@ func TestQuestionsThatAreNone(t *testing.T) {
 	w := s.window(t, "alice")
 	w.signIn()
 	for question, want := range map[string]string{"  ": "There is no question.", strings.Repeat("x", 16_001): "A question has at most 16000 characters."} {
-		if page := w.post("/c", url.Values{"csrf": {csrf(t, w.open("/"))}, "text": {question}}); !strings.Contains(page.Body, want) || page.URL.Path != "/" {
-			t.Errorf("%.20q: %s\n%s", question, page.URL, page.Body)
+		if page := w.post("/c", url.Values{"csrf": {csrf(t, w.open("/"))}, "text": {question}}); !strings.Contains(page.Body, want) || page.Status < 400 || !strings.Contains(page.Body, ">"+question+"</textarea>") {
+			t.Errorf("%.20q: HTTP %d\n%s", question, page.Status, page.Body)
 		}
+	}
+}
+
+// Characters count, not bytes, and a line's end is one, although forms send two.
+func TestLongestQuestion(t *testing.T) {
+	s := start(t, options{})
+	w := s.window(t, "alice")
+	w.signIn()
+	for _, question := range []string{strings.Repeat("\U0001f600", 16_000), "x" + strings.Repeat("\r\n", 15_998) + "x"} {
+		w.begin(question)
+	}
+}
+
+// What a person has typed comes back when it cannot be taken, whyever that is.
+func TestTextIsNotLost(t *testing.T) {
+	s := start(t, options{model: held{hold: holdUntilStopped}})
+	w := s.window(t, "alice")
+	const typed = "my long <question>"
+	shown := func(page string) bool { return strings.Contains(page, ">my long &lt;question&gt;</textarea>") }
+	if page := w.post("/c", url.Values{"text": {typed}}); !shown(page.Body) {
+		t.Errorf("signed out: HTTP %d\n%s", page.Status, page.Body)
+	}
+	if page := w.post("/c/0123/ask", url.Values{"text": {typed}}); !shown(page.Body) || !strings.Contains(page.Body, `name="return" value="/c/0123"`) {
+		t.Errorf("signed out, in a conversation: HTTP %d\n%s", page.Status, page.Body)
+	}
+	w.signIn()
+	c := w.begin("*")
+	for desc, test := range map[string]struct {
+		path, csrf string
+		status     int
+	}{
+		"answered now":   {"/c/" + c + "/ask", csrf(t, w.open("/")), http.StatusConflict},
+		"an old page":    {"/c/" + c + "/ask", "forged", http.StatusForbidden},
+		"a deleted one":  {"/c/0123/ask", csrf(t, w.open("/")), http.StatusNotFound},
+		"an old page, /": {"/c", "forged", http.StatusForbidden},
+	} {
+		if page := w.post(test.path, url.Values{"csrf": {test.csrf}, "text": {typed}}); page.Status != test.status || !shown(page.Body) {
+			t.Errorf("%s: HTTP %d\n%s", desc, page.Status, page.Body)
+		}
+	}
+	w.form("/c/" + c + "/stop")
+	page := w.post("/c", url.Values{"csrf": {csrf(t, w.open("/"))}, "text": {strings.Repeat("a", 10<<20)}})
+	if page.Status != http.StatusRequestEntityTooLarge || !strings.Contains(page.Body, "what you wrote is still there") {
+		t.Errorf("10 MB: HTTP %d\n%.2000s", page.Status, page.Body)
 	}
 }
 

@@ -190,5 +190,5 @@ func (a *App) refetchPage(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	view := t.view()
-	return a.showChat(w, v, &view)
+	return a.showChat(w, v, &view, unsent{})
 }

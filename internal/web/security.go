@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -18,7 +19,7 @@ func (a *App) protect(next http.Handler) http.Handler {
 		writeProblem(w, http.StatusForbidden, "cross_origin", "this came from another site's page", "open this site itself and try again there")
 	}))
 	for _, layer := range []func(http.Handler) http.Handler{ // from the inside out
-		bound, crossOrigin.Handler, a.onlyHere, a.headers, a.recover,
+		a.bound, crossOrigin.Handler, a.onlyHere, a.headers, a.recover,
 	} {
 		next = layer(next)
 	}
@@ -28,8 +29,18 @@ func (a *App) protect(next http.Handler) http.Handler {
 // maxBody bounds what a browser sends; a message is bounded further.
 const maxBody = 1 << 20
 
-func bound(next http.Handler) http.Handler {
+// maxDrained is how much of a form that is too large is read, and thrown away, so that its person sees a page of ours: a
+// browser that is still sending when the connection ends shows an error of its own.
+const maxDrained = 64 << 20
+
+func (a *App) bound(next http.Handler) http.Handler {
+	tooLarge := a.page(func(http.ResponseWriter, *visit) error { return errTooLarge })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxBody && r.ContentLength <= maxDrained && r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
+			_, _ = io.Copy(io.Discard, r.Body) // the browser may be gone
+			tooLarge(w, r)
+			return
+		}
 		if r.ContentLength > maxBody {
 			w.Header().Set("Connection", "close") // what is left of the body is not read
 			writeProblem(w, http.StatusRequestEntityTooLarge, "too_large", "that is too large", "send less at once")

@@ -28,6 +28,7 @@ type Notice struct {
 
 // Person is who is signed in, for the corner of the page.
 type Person struct {
+	Key                 string // names the person to the scripts of the page
 	Name, UPN, Initials string
 	Tint                int // 0 to 5, from the object id, as the local Entra's pages do
 }
@@ -36,6 +37,7 @@ type Person struct {
 type WelcomePage struct {
 	Page
 	Return string // where the sign-in leads to: a path of ours, or ""
+	Kept   string // a question that could not be taken
 }
 
 // ChatPage is GET / and GET /c/{id}.
@@ -48,6 +50,7 @@ type ChatPage struct {
 	Servers       []string // names and hosts of the MCP servers
 	Examples      []string // up to three questions to begin with
 	Limit         int      // characters that a message may have
+	Unsent        string   // a question that could not be taken: it stays in the box
 	KeptDays      int      // how long conversations are kept; 0: until they are deleted
 	InMemory      bool     // they end with this server in any case
 }
@@ -202,5 +205,6 @@ type ProblemPage struct {
 	Page
 	Status                           int
 	Heading, Text, Hint, Correlation string
-	SignIn                           bool // offer to sign in
+	SignIn                           bool   // offer to sign in
+	Kept                             string // a question that could not be taken
 }

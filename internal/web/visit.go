@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httpguard"
@@ -82,6 +83,7 @@ var (
 	errNotBegun   = &pageError{status: http.StatusBadRequest, heading: "This sign-in was not begun here", text: "It was begun in another browser, was finished before, or took longer than 15 minutes.", hint: "Sign in again from here.", signIn: true}
 	errDecided    = &pageError{status: http.StatusConflict, heading: "This is decided already", text: "The call does not wait for you any more.", hint: "Look at the conversation again."}
 	errSignInAway = &pageError{status: http.StatusBadGateway, heading: "The sign-in did not work", text: "Entra could not be asked, or its answer could not be used.", hint: "Try again in a moment.", signIn: true}
+	errTooLarge   = &pageError{status: http.StatusRequestEntityTooLarge, heading: "That is too long", text: "It has more than " + strconv.Itoa(maxBody>>20) + " MB; a question has at most " + strconv.Itoa(maxMessage) + " characters. Nothing of it was sent on.", hint: "Go back: what you wrote is still there."}
 	errTooMany    = &pageError{status: http.StatusServiceUnavailable, heading: "Too many people are signing in", text: "This server has no room for another sign-in now.", hint: "Try again in a minute."}
 )
 
@@ -96,7 +98,7 @@ func (a *App) showError(ctx context.Context, w http.ResponseWriter, v *visit, er
 	}
 	page := ProblemPage{
 		Page: a.frame(v, shown.heading), Status: shown.status, Heading: shown.heading, Text: shown.text, Hint: shown.hint,
-		Correlation: shown.correlation, SignIn: shown.signIn && v.session == nil,
+		Correlation: shown.correlation, SignIn: shown.signIn && v.session == nil, Kept: v.PostForm.Get(fieldText),
 	}
 	if err := a.pages.show(w, shown.status, "problem", page); err != nil {
 		a.cfg.Logger.ErrorContext(ctx, "page failed", slog.Any("error", err))

@@ -206,6 +206,7 @@ func (a *App) routes() http.Handler {
 	mux.HandleFunc("POST /signout", a.page(a.signOut))
 	mux.HandleFunc("GET "+SignedOutPath, a.page(a.signedOut))
 	mux.Handle("GET /static/", a.pages.static)
+	mux.HandleFunc("GET /favicon.ico", a.pages.favicon)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})

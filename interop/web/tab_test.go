@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -212,17 +213,38 @@ func (w *window) signIn(id string) {
 	w.see("#question")
 }
 
+// enter presses the Enter key, as a keyboard does: no character comes of it when the page takes the key for itself.
+func (w *window) enter() {
+	w.t.Helper()
+	w.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		key := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, Text: "\r"}
+		if _, err := cdp.Call(ctx, target, input.DispatchKeyEvent, key); err != nil {
+			return err
+		}
+		key.Type, key.Text = input.DispatchKeyEventTypeKeyUp, ""
+		_, err := cdp.Call(ctx, target, input.DispatchKeyEvent, key)
+		return err
+	}))
+}
+
 // ask types a question and sends it by the Enter key.
 func (w *window) ask(question string) {
 	w.t.Helper()
 	w.see("#question")
-	before := eval[int](w, `document.querySelectorAll(".message.user").length`)
 	if strings.Contains(question, "\n") { // as one pastes it: a typed line would end with Enter
-		w.do(chromedp.SetValue("#question", question), chromedp.Focus("#question"), chromedp.KeyEvent("\r"))
+		w.do(chromedp.SetValue("#question", question), chromedp.Focus("#question"))
 	} else {
-		w.do(chromedp.SendKeys("#question", question), chromedp.KeyEvent("\r"))
+		w.do(chromedp.SendKeys("#question", question))
 	}
-	w.until(fmt.Sprintf(`document.querySelectorAll(".message.user").length > %d && !document.querySelector("#question").value.trim()`, before)) // the char event of Enter, which no keyboard sends then, may come after it
+	w.send()
+}
+
+// send sends what is in the box by the Enter key, and waits until it stands in the conversation.
+func (w *window) send() {
+	w.t.Helper()
+	before := eval[int](w, `document.querySelectorAll(".message.user").length`)
+	w.enter()
+	w.until(fmt.Sprintf(`document.querySelectorAll(".message.user").length > %d && !document.querySelector("#question").value`, before))
 }
 
 // until waits until a condition is true in the page, whichever page that is by then.

@@ -35,13 +35,80 @@ const sentence = (e) => [e.message, e.hint].filter(Boolean).map((s) => s[0].toUp
 function signedOut() {
   over = true;
   source?.close();
-  problem("You are signed out here.", "Sign in again");
+  problem(question?.value.trim() ? "You are signed out here. What you typed stays in this tab." : "You are signed out here.", "Sign in again");
   for (const button of document.querySelectorAll(".composer button")) button.disabled = true;
 }
+
+// What is typed and not sent outlives the page: it stays in this tab, for this person, until it is sent or the person
+// signs out.
+const person = document.querySelector("meta[name=person]")?.content;
+let leaving = false;
+
+// shelf reads what is kept for a conversation ("": a new one), or keeps a text ("": nothing) for it.
+function shelf(where, text) {
+  const name = `draft ${person} ${where ?? ""}`;
+  try {
+    if (text) sessionStorage.setItem(name, text);
+    else if (text === "") sessionStorage.removeItem(name);
+    else return sessionStorage.getItem(name) ?? "";
+  } catch {} // there is no room, or the browser keeps nothing
+  return "";
+}
+
+// What was typed in a conversation that is gone goes into a new one.
+function rescue(id) {
+  const text = shelf(id);
+  shelf(id, "");
+  if (text && !shelf("")) shelf("", text);
+  return text;
+}
+
+if (person) {
+  try {
+    for (const name of Object.keys(sessionStorage)) if (name.startsWith("draft ") && !name.startsWith(`draft ${person} `)) sessionStorage.removeItem(name);
+  } catch {}
+}
+if (person && question) {
+  if (!question.value) question.value = shelf(conversation);
+  addEventListener("pagehide", () => { if (!leaving) shelf(conversation, question.value.trim() && question.value); });
+} else if (person && document.querySelector("[data-status='404']")) {
+  const id = location.pathname.match(/^\/c\/([0-9a-f]+)/)?.[1];
+  if (id && rescue(id)) document.querySelector(".hero").insertAdjacentHTML("beforeend", "<p>What you typed is kept: it is in the box of a new conversation.</p>");
+}
+
+// How much fits: characters are counted as the server counts them, not by halves of them as a textarea does.
+const limit = Number(question?.dataset.limit), many = (n) => n.toLocaleString("en");
+const length = (text) => (text.length <= limit || text.length > 20 * limit ? text.length : [...text].length);
+let tooLong = 0;
+
+function measure() {
+  if (!question) return;
+  const left = limit - length(question.value.trim()), was = tooLong;
+  tooLong = Math.max(0, -left);
+  $("room").textContent = tooLong ? `${many(tooLong)} characters too long` : left <= limit / 20 ? `${many(left)} characters left` : "";
+  question.setAttribute("aria-invalid", String(tooLong > 0));
+  if (tooLong && !was) say($("room").textContent);
+}
+
+// So much that the page would be busy with it for long, and that cannot be sent anyway, is not put in.
+question?.addEventListener("beforeinput", (e) => {
+  const size = (e.data ?? e.dataTransfer?.getData("text/plain") ?? "").length;
+  if (size <= 10 * limit) return;
+  e.preventDefault();
+  problem(`That has ${many(size)} characters, and a question ${many(limit)} at most. It was not put into the box.`);
+});
 
 // Forms that have an address of the API are sent without leaving the page.
 document.addEventListener("submit", async (e) => {
   const form = e.target, by = e.submitter;
+  const action = new URL(form.action, location).pathname;
+  if (action === "/signout") {
+    leaving = true;
+    try { sessionStorage.clear(); } catch {}
+  } else if (conversation && action === `/c/${conversation}/delete`) {
+    leaving = true;
+    shelf(conversation, "");
+  }
   const address = by?.dataset.api ?? form.dataset.api;
   if (!address) {
     if (form.dataset.sent) e.preventDefault();
@@ -55,6 +122,11 @@ document.addEventListener("submit", async (e) => {
   const body = Object.fromEntries(new FormData(form, by));
   delete body.csrf;
   const asks = form.id === "ask" && !by?.dataset.api;
+  if (asks && tooLong) {
+    problem(`A question has at most ${many(limit)} characters, and this ${many(limit + tooLong)}. It was not sent: ask with fewer words.`);
+    delete form.dataset.sent;
+    return;
+  }
   problem("");
   try {
     const answer = await fetch(address, {
@@ -65,7 +137,9 @@ document.addEventListener("submit", async (e) => {
     else if (asks) {
       question.value = "";
       fit();
+      measure();
       follow = true;
+      if (!conversation) location.assign("/c/" + (await answer.json()).id);
     }
   } catch {
     problem("This did not reach the server. Try again in a moment.");
@@ -81,7 +155,9 @@ function fit() {
   question.style.height = "auto";
   question.style.height = question.scrollHeight + "px";
 }
-question?.addEventListener("input", fit);
+question?.addEventListener("input", () => { fit(); measure(); });
+fit();
+measure();
 question?.addEventListener("keydown", (e) => {
   if (e.key !== "Enter" || finger || e.shiftKey || e.isComposing || e.keyCode === 229) return;
   e.preventDefault();
@@ -254,7 +330,12 @@ const on = {
     document.title = d.title + " · onbehalf";
   },
   full(d) { problem(sentence(d.error)); },
-  gone() { location.assign("/"); },
+  gone() {
+    leaving = true;
+    shelf(conversation, question.value.trim() && question.value);
+    rescue(conversation);
+    location.assign("/");
+  },
   "signed-out": signedOut,
 };
 
@@ -267,7 +348,7 @@ function connect() {
     if (source.readyState !== EventSource.CLOSED || over) return;
     const answer = await fetch(`/api/conversations/${conversation}`).catch(() => null);
     if (answer?.status === 401) signedOut();
-    else if (answer?.status === 404) location.assign("/");
+    else if (answer?.status === 404) on.gone();
     else setTimeout(() => { if (source.readyState === EventSource.CLOSED && !over) connect(); }, 3000);
   });
 }
