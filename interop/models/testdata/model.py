@@ -13,8 +13,8 @@ import sys
 import gguf
 import numpy
 
-WIDTH = 768  # at least as many as tokens, and a multiple of 32
-HEADS = 6
+WIDTH = 512  # at least as many as tokens, and a multiple of 32
+HEAD = 64  # one of them, and small: every byte of a prompt is a token here
 CONTEXT = 32768
 
 
@@ -67,10 +67,12 @@ def main(path, scripts):
     out.add_context_length(CONTEXT)
     out.add_embedding_length(WIDTH)
     out.add_feed_forward_length(32)
-    out.add_head_count(HEADS)
-    out.add_head_count_kv(HEADS)
+    out.add_head_count(1)
+    out.add_head_count_kv(1)
+    out.add_key_length(HEAD)
+    out.add_value_length(HEAD)
     out.add_layer_norm_rms_eps(1e-5)
-    out.add_rope_dimension_count(WIDTH // HEADS)
+    out.add_rope_dimension_count(HEAD)
     out.add_vocab_size(count)
     out.add_tokenizer_model("llama")
     out.add_token_list([token for token, _ in tokens])
@@ -89,7 +91,7 @@ def main(path, scripts):
     for name in ("attn_norm", "ffn_norm"):
         out.add_tensor(f"blk.0.{name}.weight", numpy.ones(WIDTH, dtype=numpy.float32))
     for name, rows, columns in (
-        ("attn_q", WIDTH, WIDTH), ("attn_k", WIDTH, WIDTH), ("attn_v", WIDTH, WIDTH), ("attn_output", WIDTH, WIDTH),
+        ("attn_q", HEAD, WIDTH), ("attn_k", HEAD, WIDTH), ("attn_v", HEAD, WIDTH), ("attn_output", WIDTH, HEAD),
         ("ffn_gate", 32, WIDTH), ("ffn_up", 32, WIDTH), ("ffn_down", WIDTH, 32),
     ):
         out.add_tensor(f"blk.0.{name}.weight", numpy.zeros((rows, columns), dtype=numpy.float32))
