@@ -73,6 +73,9 @@ func (a *App) me(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
 		return a.welcome(w, v, "/me")
 	}
+	if a.calls.Take(v.owner().String()) > 0 { // it asks all servers
+		return &pageError{status: http.StatusTooManyRequests, heading: "That was too much at once", text: "Wait a moment, then try again."}
+	}
 	p, now := v.session.person, a.cfg.Now()
 	page := MePage{Page: a.frame(v, "Who am I here?")}
 	page.Claims = []Claim{
@@ -83,6 +86,7 @@ func (a *App) me(w http.ResponseWriter, v *visit) error {
 		{Label: "Signed in", Value: ago(now.Sub(v.session.since)), Note: "at " + strings.TrimSuffix(a.cfg.Authority, "/")},
 		{Label: "This session ends", Value: untilText(v.session.since.Add(a.sessions.limits.Life).Sub(now)), Note: "or after " + span(a.sessions.limits.Idle) + " without use"},
 	}
+	page.Servers = a.toolsOf(v.Context(), v.session)
 	a.addToken(v, &page)
 	page.Tokens = v.session.held(a.cfg.Servers, now)
 	items, err := a.desk.list(v.owner())

@@ -136,10 +136,7 @@ func lineOf(c *Call) string {
 // showRefusal makes the button. Where it leads is a path of ours, whatever the server said.
 func showRefusal(conversation string, c *agent.Call) Refusal {
 	r := c.Refusal
-	out := Refusal{Kind: r.Kind, Text: r.Text, Who: r.Who, Correlation: r.Correlation, Code: r.Code}
-	if u, err := url.Parse(r.Link); err == nil && u.Host != "" {
-		out.Link = &Link{Text: r.Link, Host: u.Host}
-	}
+	out := refusalWords(r)
 	if !r.Resumable {
 		return out
 	}
@@ -153,6 +150,15 @@ func showRefusal(conversation string, c *agent.Call) Refusal {
 		out.Button = &Button{"Give consent and go on", "GET", path("consent")}
 	default:
 		out.Button = &Button{"Try again", "POST", path("resume")}
+	}
+	return out
+}
+
+// refusalWords is what a refusal says, without what can be done about it.
+func refusalWords(r *agent.Refusal) Refusal {
+	out := Refusal{Kind: r.Kind, Text: r.Text, Who: r.Who, Correlation: r.Correlation, Code: r.Code}
+	if u, err := url.Parse(r.Link); err == nil && u.Host != "" {
+		out.Link = &Link{Text: r.Link, Host: u.Host}
 	}
 	return out
 }

@@ -139,10 +139,15 @@ func (a *App) signInForCall(w http.ResponseWriter, v *visit) error {
 	return a.sendToSignIn(w, v, start, kept)
 }
 
-// consentForCall is the button of a refusal that consent mends. It asks for all that the API lists, so that what the API
-// itself needs behind it is consented to as well.
+// consentTo asks for all that a server's API lists, so that what the API itself needs behind it is consented to as well.
 //
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow#default-and-combined-consent
+func (a *App) consentTo(s *session, server string) (signin.Start, error) {
+	all, err := entra.NewScope(a.scopesOf(s, server)[0].Resource(), ".default")
+	return signin.Start{Scopes: []entra.Scope{all}, Consent: true, Hint: s.person.UPN}, err
+}
+
+// consentForCall is the button of a refusal that consent mends.
 func (a *App) consentForCall(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
 		return a.welcome(w, v, "/c/"+v.PathValue("id"))
@@ -151,11 +156,11 @@ func (a *App) consentForCall(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	all, err := entra.NewScope(a.scopesOf(v.session, server)[0].Resource(), ".default")
+	start, err := a.consentTo(v.session, server)
 	if err != nil {
 		return err
 	}
-	return a.sendToSignIn(w, v, signin.Start{Scopes: []entra.Scope{all}, Consent: true, Hint: v.session.person.UPN}, kept)
+	return a.sendToSignIn(w, v, start, kept)
 }
 
 // resumeCall is the button "Try again".

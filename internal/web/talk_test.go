@@ -28,7 +28,7 @@ import (
 // ask is what a page's script sends.
 func (w *window) api(method, path, body string) (int, []byte) {
 	w.t.Helper()
-	return w.apiWith(method, path, body, csrf(w.t, w.open("/me")))
+	return w.apiWith(method, path, body, csrf(w.t, w.open("/")))
 }
 
 func (w *window) apiWith(method, path, body, token string) (int, []byte) {

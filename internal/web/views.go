@@ -181,11 +181,31 @@ type ChainPage struct {
 type MePage struct {
 	Page
 	Claims        []Claim
+	Servers       []ServerTools
 	Groups        []string // of the token; nil: it holds none
 	Overage       bool     // too many groups for the token
 	Tokens        []Claim  // per MCP server: for which audience a token is held, until when
 	Conversations int
 }
+
+// ServerTools is an MCP server with what this person may use of it.
+type ServerTools struct {
+	Name, Host, Group string
+	Tools             []Tool
+	Refusal           *Refusal  // why they could not be listed
+	Troubles          []Trouble // what else cannot be used
+	More              int       // troubles that are not listed
+}
+
+// Tool is a tool that a model may ask for.
+type Tool struct {
+	Name, Title string
+	Unasked     bool // it runs without asking, by the operator's configuration
+	Says        *Saying
+}
+
+// Trouble is why a tool ("": its server) cannot be used.
+type Trouble struct{ Tool, Text string }
 
 // Claim is one line of [MePage].
 type Claim struct {

@@ -69,6 +69,7 @@ type Config struct {
 type Loop interface {
 	Run(ctx context.Context, p agent.Person, c *agent.Conversation, emit func(agent.Event)) error
 	Repeat(ctx context.Context, p agent.Person, call agent.Call, confirmed bool) (agent.Call, error)
+	Tools(ctx context.Context, p agent.Person) ([]agent.Tool, []agent.Problem, error)
 	Forget(key string)
 	Close()
 }
@@ -200,6 +201,7 @@ func (a *App) routes() http.Handler {
 	mux.HandleFunc("GET /c/{id}/consent", a.page(a.consentForCall))
 	mux.HandleFunc("POST /c/{id}/resume", a.page(a.resumeCall))
 	mux.HandleFunc("GET /me", a.page(a.me))
+	mux.HandleFunc("POST /me/signin", a.page(a.atTheDoor(a.signInForTools)))
 	mux.HandleFunc("POST /signin", a.page(a.atTheDoor(a.beginSignIn)))
 	mux.HandleFunc("GET "+CallbackPath, a.page(a.atTheDoor(a.finishSignIn)))
 	mux.HandleFunc("GET "+FrontChannelPath, a.frontChannel)
