@@ -390,6 +390,8 @@ func TestWhatConfigurationAllows(t *testing.T) {
 		{"applications accepted", func(c *bearer.Config) { c.AllowAppOnly = true }, app, ""},
 		{"applications accepted, without a role", func(c *bearer.Config) { c.AllowAppOnly = true }, claim(object{"scp": nil, "idtyp": "app", "sub": alice}), "role"},
 		{"applications accepted, an id_token", func(c *bearer.Config) { c.AllowAppOnly = true }, claim(object{"scp": nil, "nonce": "n", "roles": []string{"Job"}}), "id-token"},
+		{"applications accepted, a person's token with roles and without a scope", func(c *bearer.Config) { c.AllowAppOnly = true }, claim(object{"scp": nil, "roles": []string{"Job"}}), "id-token"},
+		{"applications accepted, one that does not say so", func(c *bearer.Config) { c.AllowAppOnly = true }, claim(object{"scp": nil, "roles": []string{"Job"}, "sub": alice}), ""},
 		{"the client allowed", func(c *bearer.Config) { c.Clients = []identity.ClientID{must(identity.ParseClientID(client))} }, claim(nil), ""},
 		{"another client allowed", func(c *bearer.Config) { c.Clients = []identity.ClientID{must(identity.ParseClientID(agent))} }, claim(nil), "client"},
 		{"two tenants", func(c *bearer.Config) { c.Tenants = append(c.Tenants, must(identity.ParseTenantID(otherTenant))) }, other, ""},

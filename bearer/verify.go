@@ -263,7 +263,11 @@ func (p *proof) person() (*identity.Caller, *Challenge) {
 	return caller, nil
 }
 
-// kind tells a person's token from an application's, an agent's own, and from what is no access token at all.
+// kind tells a person's token from an application's, an agent's own, and from what is no access token at all. Where the
+// token does not say what it is (idtyp is an optional claim), an application's is the one whose sub is its oid: that of a
+// person is made for each application. A person's token without a scope must not pass for an application with its roles.
+//
+// https://learn.microsoft.com/entra/identity-platform/claims-validation
 func (p *proof) kind() (appOnly bool, _ *Challenge) {
 	cfg, c := &p.v.cfg, p.claims
 	delegated := len(c.scopes) > 0
@@ -276,7 +280,7 @@ func (p *proof) kind() (appOnly bool, _ *Challenge) {
 		return false, accessDenied("agent", "this server serves people: the token is for an agent's own account")
 	case delegated:
 		return false, nil
-	case c.idToken || c.kind == "user" || c.kind == "" && c.subject != c.object && len(c.roles) == 0:
+	case c.idToken || c.kind == "user" || c.kind == "" && c.subject != c.object:
 		return false, invalidToken("id-token", "the token holds no scope (scp): it is no access token of a person")
 	case !cfg.AllowAppOnly:
 		return false, invalidToken("app-only", "this server acts for people: the token is an application's, without a person")
