@@ -15,7 +15,7 @@ import (
 
 // Config is what a [Client] is made from. Fields without another default are required.
 type Config struct {
-	Cloud      entra.Cloud
+	Cloud      entra.Cloud       // default: the public one
 	Tenant     identity.TenantID // the only tenant whose people are served; zero: every tenant that package bearer lets in
 	Client     identity.ClientID // this server's registration: the audience of the callers' tokens
 	Credential Credential        // what proves that we are that application
@@ -43,6 +43,9 @@ const minimumLife = time.Minute
 
 // New checks the configuration whole and returns a Client, or all that is wrong.
 func New(config Config) (*Client, error) {
+	if config.Cloud == (entra.Cloud{}) {
+		config.Cloud = entra.Clouds()[0]
+	}
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("obo: %w", err)
 	}
@@ -66,7 +69,7 @@ func New(config Config) (*Client, error) {
 
 func (c *Config) check() error {
 	var errs []error
-	if _, err := entra.CloudOf(c.Cloud.Authority); c.Cloud.Authority == "" || err != nil && !errors.Is(err, entra.ErrUnknownCloud) {
+	if _, err := entra.CloudOf(c.Cloud.Authority); err != nil && !errors.Is(err, entra.ErrUnknownCloud) {
 		errs = append(errs, fmt.Errorf("authority %q of Cloud: want one of entra.Clouds or a result of entra.CloudOf", c.Cloud.Authority))
 	}
 	if c.Client.IsZero() {

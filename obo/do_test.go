@@ -1,9 +1,11 @@
 package obo_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -127,5 +129,55 @@ func TestManyRejectionsAreOneExchange(t *testing.T) {
 	wg.Wait()
 	if n := a.exchanges.Load(); n > 3 {
 		t.Errorf("asked %d times, want 2 (3 where calls overlap badly)", n)
+	}
+}
+
+func TestRejectedReadsTheAnswerOfAnAPI(t *testing.T) {
+	const claims = `{"access_token":{"nbf":{"essential":true,"value":"1"}}}`
+	for _, test := range []struct {
+		desc      string
+		status    int
+		challenge string
+		rejected  bool
+		claims    string
+	}{
+		{"good", 200, "", false, ""},
+		{"forbidden is no matter of the token", 403, `Bearer error="insufficient_scope"`, false, ""},
+		{"rejected", 401, "Bearer", true, ""},
+		{"claims", 401, `Bearer realm="", error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte(claims)) + `"`, true, claims},
+		{"claims that are none", 401, `Bearer claims="bm90IGpzb24="`, true, ""},
+		{"too many claims", 401, `Bearer claims="` + base64.StdEncoding.EncodeToString([]byte(`"`+strings.Repeat("a", 9<<10)+`"`)) + `"`, true, ""},
+	} {
+		err := obo.Rejected(&http.Response{StatusCode: test.status, Header: http.Header{"Www-Authenticate": {test.challenge}}})
+		r, ok := errors.AsType[obo.Rejecter](err)
+		if ok != test.rejected || (err == nil) == test.rejected {
+			t.Errorf("%s: %v", test.desc, err)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		if got, rejected := r.Rejected(); got != test.claims || !rejected {
+			t.Errorf("%s: claims %q, %v; want %q", test.desc, got, rejected, test.claims)
+		}
+	}
+}
+
+// Claims of a downstream API travel to Entra, and in a header to the person's client: what is no JSON object, or too
+// large for a header, goes nowhere.
+func TestClaimsThatAreNone(t *testing.T) {
+	a := startAuthority(t)
+	client := newClient(t, a, nil)
+	huge := `{"access_token":{"acrs":{"value":"` + strings.Repeat("c", 9<<10) + `"}}}`
+	for n, claims := range []string{"not json", "[]", `"text"`, `{} {}`, huge} {
+		var refusal *obo.Refusal
+		err := obo.Do(t.Context(), client, person(t, n, 1), searchScope(t), func(identity.Token) error { return unauthorized(claims) })
+		if err == nil || errors.As(err, &refusal) {
+			t.Errorf("%.20s: %v, want the API's own error", claims, err)
+		}
+		_, err = client.Exchange(t.Context(), person(t, n, 1), searchScope(t), claims)
+		if !errors.As(err, &refusal) || refusal.Reason != "claims" || refusal.Claims != "" {
+			t.Errorf("%.20s: %v, want a refusal for the claims", claims, err)
+		}
 	}
 }

@@ -140,7 +140,7 @@ func TestTokenOfSomebodyElse(t *testing.T) {
 }
 
 func TestConfigSaysAllThatIsWrong(t *testing.T) {
-	_, err := obo.New(obo.Config{MaxEntries: -1, ConsentRedirect: "not a url"})
+	_, err := obo.New(obo.Config{Cloud: entra.Cloud{Authority: "login.example"}, MaxEntries: -1, ConsentRedirect: "not a url"})
 	for _, want := range []string{"authority", "application id", "Credential", "MaxEntries", "ConsentRedirect"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to name %s", err, want)

@@ -29,6 +29,8 @@ func (cl *Client) precheck(w *wish, now time.Time) *Refusal {
 		r := refuse("assertion-expired", advice, nil)
 		r.Claims = newer(now)
 		return r
+	case w.claims != "" && !isClaims(w.claims):
+		return refuse("claims", entra.Advice{Kind: entra.Misconfigured, Cause: "The API demands something that is no claims challenge.", Who: entra.Operator, Fix: "Look at the header WWW-Authenticate of the API's answer: its claims must be a JSON object of at most 8 KiB."}, nil)
 	case w.scope.IsZero():
 		return refuse("no-scope", entra.Advice{Kind: entra.Misconfigured, Cause: "The tool names no scope.", Who: entra.Operator, Fix: "Name the scope that the tool needs, such as https://search.azure.com/.default."}, nil)
 	}

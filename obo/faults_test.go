@@ -86,7 +86,7 @@ func TestFaultsOfEntra(t *testing.T) {
 func TestASlowEntraDoesNotHoldCallersForever(t *testing.T) {
 	a := startAuthority(t)
 	a.answer = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	client := newClient(t, a, func(c *obo.Config) { c.Timeout = 50 * time.Millisecond })
+	client := newClient(t, a, func(c *obo.Config) { c.Timeout = 300 * time.Millisecond })
 	_, err := client.Exchange(t.Context(), person(t, 1, 1), searchScope(t), "")
 	if r := refusalOf(t, err); r.Kind != entra.Unavailable || r.Reason != "timeout" {
 		t.Errorf("got %v", err)

@@ -10,7 +10,9 @@ package obo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
@@ -23,12 +25,31 @@ type Exchanger interface {
 	Exchange(ctx context.Context, c *identity.Caller, s entra.Scope, claims string) (identity.Token, error)
 }
 
-// Rejecter is an error of a downstream API that may say: this token is not good enough. *search.Error is one.
+// Rejecter is an error of a downstream API that may say: this token is not good enough. *search.Error is one, what
+// [Rejected] returns another.
 type Rejecter interface {
 	error
 	// Rejected reports whether a fresh token may help, and the claims that it must satisfy, "" for none.
 	Rejected() (claims string, rejected bool)
 }
+
+// Rejected returns the error by which [Do], and a handler of package onbehalf, learn that a downstream API rejected the
+// token: nil unless the answer is an HTTP 401. It reads the header alone; the body stays the caller's to close.
+//
+//	if err := obo.Rejected(resp); err != nil {
+//		return err
+//	}
+func Rejected(resp *http.Response) error {
+	if resp.StatusCode != http.StatusUnauthorized {
+		return nil
+	}
+	return &rejectedError{entra.ClaimsChallenge(resp.Header)}
+}
+
+type rejectedError struct{ claims string }
+
+func (*rejectedError) Error() string              { return "the API rejects the token: HTTP 401" }
+func (e *rejectedError) Rejected() (string, bool) { return e.claims, true }
 
 // dropper is an Exchanger that keeps tokens.
 type dropper interface {
@@ -70,8 +91,23 @@ func drop(ctx context.Context, x Exchanger, c *identity.Caller, s entra.Scope, c
 }
 
 func rejection(err error) (claims string, rejected bool) {
-	if r, ok := errors.AsType[Rejecter](err); ok {
-		return r.Rejected()
+	r, ok := errors.AsType[Rejecter](err)
+	if !ok {
+		return "", false
 	}
-	return "", false
+	if claims, rejected = r.Rejected(); !isClaims(claims) {
+		claims = ""
+	}
+	return claims, rejected
+}
+
+// maxClaims bounds a claims challenge: it travels on in a header.
+const maxClaims = 8 << 10
+
+// isClaims reports whether the text can be a claims parameter: a JSON object of a size that fits into a header.
+//
+// https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter
+func isClaims(text string) bool {
+	var object map[string]json.RawMessage
+	return len(text) <= maxClaims && json.Unmarshal([]byte(text), &object) == nil && object != nil
 }

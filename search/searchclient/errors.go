@@ -3,18 +3,17 @@ package searchclient
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/onbehalf/onbehalf/chain"
+	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/search"
 )
 
@@ -22,7 +21,6 @@ const (
 	maxErrorBody = 64 << 10
 	maxMessage   = 4 << 10
 	maxDetails   = 32
-	maxClaims    = 16 << 10
 	maxWait      = 10 * time.Minute
 )
 
@@ -36,7 +34,7 @@ func refusal(got *answer) error {
 	}
 	e := &search.Error{Status: got.status, RequestID: got.requestID, RetryAfter: retryAfter(got.header)}
 	if got.status == http.StatusUnauthorized {
-		e.Claims = claimsChallenge(got.header)
+		e.Claims = entra.ClaimsChallenge(got.header)
 	}
 	if !readErrorBody(got, e) {
 		e.Message = fallbackMessage(got.status)
@@ -99,30 +97,6 @@ func retryAfter(header http.Header) time.Duration {
 		return 0
 	}
 	return min(time.Duration(min(seconds, int(maxWait/time.Second)))*time.Second, maxWait)
-}
-
-// claimsParam finds the claims of a challenge in WWW-Authenticate: a quoted string of base64.
-//
-// https://learn.microsoft.com/entra/identity-platform/claims-challenge
-var claimsParam = regexp.MustCompile(`(?i)(?:^|[\s,])claims\s*=\s*"([A-Za-z0-9+/_=-]+)"`)
-
-// claimsChallenge returns the claims as the JSON that Entra wants back, or "".
-func claimsChallenge(header http.Header) string {
-	for _, challenge := range header.Values("WWW-Authenticate") {
-		if len(challenge) > maxClaims {
-			continue
-		}
-		found := claimsParam.FindStringSubmatch(challenge)
-		if found == nil {
-			continue
-		}
-		text := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(found[1], "="))
-		claims, err := base64.RawStdEncoding.DecodeString(text)
-		if err == nil && json.Valid(claims) {
-			return string(claims)
-		}
-	}
-	return ""
 }
 
 // decision says how the chain shows the outcome.
