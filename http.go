@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/bearer"
@@ -43,7 +42,7 @@ func (s *Server) Protect(next http.Handler) http.Handler {
 
 // CallerFrom returns the verified caller of a request behind [Server.Protect].
 func CallerFrom(r *http.Request) (*identity.Caller, bool) {
-	return bearer.CallerFrom(auth.TokenInfoFromContext(r.Context()))
+	return bearer.CallerFromContext(r.Context())
 }
 
 // endpoint is the SDK's handler in both its forms: JSON in one piece, or a stream where progress was asked for.

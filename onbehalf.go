@@ -68,8 +68,8 @@ type Config struct {
 	// opening: give all replicas the same, of at least 32 characters each. None: a random key, so that only this process
 	// knows its own.
 	StateSecrets []identity.Secret
-	// Groups resolves the groups of a person whose token says that they are too many for it. Nil: such a token is
-	// refused, and never read as one without groups.
+	// Groups resolves the groups of a person whose token says that they are too many for it; [GroupsByGraph] makes one.
+	// Nil: such a token is refused, and never read as one without groups.
 	Groups func(ctx context.Context, c *identity.Caller) ([]string, error)
 
 	// Verify changes the remaining settings of the verification, such as v1 tokens; most servers leave it nil.

@@ -41,6 +41,9 @@ type Tool struct {
 // caller; it is zero when the tool has none. Its text reaches the model only when err is made by [Say], or is a refusal
 // that the catalogue of package entra knows how to put; any other error is logged and answered by a reference.
 //
+// The context ends with [Config].Timeout, and with the client's request where its protocol is 2026-07-28 or newer; in
+// older ones a client that goes away is not noticed. A long call says how far it is by [Progress].
+//
 // When err says that the downstream API rejected the token (it has a method Rejected() (claims string, rejected bool)),
 // the token is dropped and the handler is run once more with a fresh one.
 type Handler[In, Out any] func(ctx context.Context, caller *identity.Caller, token identity.Token, in In) (Out, error)
@@ -76,7 +79,7 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 		if err != nil {
 			return nil, out, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+		ctx, cancel := context.WithTimeout(reporting(ctx, req), s.config.Timeout)
 		defer cancel()
 		start := s.config.Now()
 		if err = s.resume(req, caller, downstream); err == nil {

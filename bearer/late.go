@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Raise turns the answer of the HTTP request under way into the challenge: status and headers come from it, the body
@@ -38,7 +39,8 @@ type slot struct {
 
 type slotKey struct{}
 
-// lateWriter writes nothing before the handler does. It has no Unwrap, so that nothing gets past it.
+// lateWriter writes nothing before the handler does. It has no Unwrap, so that nothing gets past it: what a handler may
+// do by [http.ResponseController] stands here, taking over the connection does not.
 type lateWriter struct {
 	http.ResponseWriter
 	slot    *slot
@@ -97,6 +99,21 @@ func (w *lateWriter) Write(b []byte) (int, error) {
 func (w *lateWriter) FlushError() error {
 	w.commit(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// SetReadDeadline is what [http.ResponseController] calls, as are the next two.
+func (w *lateWriter) SetReadDeadline(deadline time.Time) error {
+	return http.NewResponseController(w.ResponseWriter).SetReadDeadline(deadline)
+}
+
+// SetWriteDeadline: see SetReadDeadline.
+func (w *lateWriter) SetWriteDeadline(deadline time.Time) error {
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(deadline)
+}
+
+// EnableFullDuplex: see SetReadDeadline.
+func (w *lateWriter) EnableFullDuplex() error {
+	return http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
 }
 
 // Flush implements [http.Flusher].

@@ -16,9 +16,12 @@ import (
 // Middleware lets through what brings a good access token, in exactly one Authorization header and nowhere else, and
 // answers everything else with a challenge. Below it:
 //
-//   - the Caller is in the SDK's TokenInfo ([CallerFrom]), whose UserID is [identity.Caller.Key]; the SDK keeps a
-//     session to that person alone;
+//   - the Caller is in the request's context ([CallerFromContext]), and in the SDK's TokenInfo ([CallerFrom]), whose
+//     UserID is [identity.Caller.Key]; the SDK keeps a session to that person alone;
 //   - [Raise] turns the answer under way into a challenge.
+//
+// It goes in front of any handler, not of an MCP server's alone. The body of a refusal is a JSON-RPC error, for the sake
+// of MCP clients; what other clients go by is the status and WWW-Authenticate.
 //
 // The SDK's own middleware is the inner layer, because only it can put a TokenInfo into the context; it decides
 // nothing.
@@ -93,7 +96,7 @@ const extraKey = "onbehalf.caller"
 
 // verified is the SDK's verifier: the token was verified before, see [Verifier.Middleware].
 func verified(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
-	caller, ok := ctx.Value(callerKey{}).(*identity.Caller)
+	caller, ok := CallerFromContext(ctx)
 	if !ok {
 		return nil, auth.ErrInvalidToken
 	}
@@ -101,6 +104,14 @@ func verified(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, 
 		Scopes: caller.Scopes, Expiration: caller.Expires, UserID: caller.Key(),
 		Extra: map[string]any{extraKey: caller},
 	}, nil
+}
+
+// CallerFromContext returns the verified Caller of an HTTP request, by the context of the request below
+// [Verifier.Middleware]. In an MCP server that keeps sessions a tool's context may be that of another request of the
+// session: there use [CallerFrom].
+func CallerFromContext(ctx context.Context) (*identity.Caller, bool) {
+	caller, ok := ctx.Value(callerKey{}).(*identity.Caller)
+	return caller, ok
 }
 
 // CallerFrom returns the Caller that a request's TokenInfo holds: that of req.Extra.TokenInfo in a tool. It reports

@@ -3,7 +3,6 @@
 package serve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,12 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/onbehalf/onbehalf"
-	"github.com/onbehalf/onbehalf/bearer"
 	"github.com/onbehalf/onbehalf/chain"
-	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/chainstore"
-	"github.com/onbehalf/onbehalf/internal/graph"
 	"github.com/onbehalf/onbehalf/internal/httpguard"
 	"github.com/onbehalf/onbehalf/internal/tools"
 	"github.com/onbehalf/onbehalf/obo"
@@ -106,7 +102,7 @@ func New(config Config) (*Server, error) {
 	config.Server.Recorders = append(config.Server.Recorders, recorders...)
 	config.Server.Exchanger = exchanger
 	if config.Server.Groups == nil {
-		config.Server.Groups = groupsByGraph(config.Server.Cloud, exchanger, config.EntraClient)
+		config.Server.Groups = onbehalf.GroupsByGraph(config.Server.Cloud, exchanger, config.EntraClient)
 	}
 	config.Server.HTTPClient = config.EntraClient
 	if s.mcp, err = onbehalf.New(config.Server); err != nil {
@@ -199,28 +195,3 @@ func (s *Server) Admin() http.Handler {
 
 // Drain makes /readyz say from now on that the server is about to stop.
 func (s *Server) Drain() { s.health.Drain() }
-
-// groupsByGraph asks Microsoft Graph, on behalf of the caller, for the groups that a token had no room for.
-func groupsByGraph(cloud entra.Cloud, exchanger obo.Exchanger, client *http.Client) func(context.Context, *identity.Caller) ([]string, error) {
-	return func(ctx context.Context, caller *identity.Caller) ([]string, error) {
-		var groups []string
-		err := obo.Do(ctx, exchanger, caller, cloud.GraphScope("User.Read"), func(token identity.Token) error {
-			me, err := graph.New(graph.Config{Endpoint: cloud.Graph, HTTPClient: client, Token: func(context.Context) (identity.Secret, error) {
-				return token.Value, nil
-			}})
-			if err != nil {
-				return err
-			}
-			groups, err = me.MyGroups(ctx)
-			return err
-		})
-		if refusal, ok := errors.AsType[*obo.Refusal](err); ok && refusal.Kind != entra.Unavailable && refusal.Kind != entra.Throttled {
-			// The person's groups cannot be known before somebody mends this: say so, instead of "try again later".
-			err = &bearer.Challenge{
-				Status: http.StatusForbidden, Code: bearer.CodeAccessDenied, Reason: "groups",
-				Description: "your groups do not fit into the token, and Microsoft Graph may not be asked for them: the server's operator has to consent to User.Read",
-			}
-		}
-		return groups, err
-	}
-}
