@@ -211,6 +211,11 @@ const (
 	graphOffline      = "7427e0e9-2fba-42fe-b0c0-848c9e6a8182"
 	graphOpenID       = "37f7f235-527c-4136-accd-4a02d197296e"
 	graphProfile      = "14dad69e-099b-42c9-810b-d002981feec1"
+	graphMailRead     = "570282fd-fa5c-430d-a7fd-fc8dc98a9dca"
+	graphCalendars    = "465a38f9-76ea-45b9-9f34-9e8b0d4b0b42"
+	graphFilesRead    = "10465720-29dd-4523-a11a-6a75c743c9d9"
+	graphFilesReadAll = "df85f4d6-205c-4ac5-a5ea-6bf408dba283"
+	graphSitesReadAll = "205e70e5-aba6-4c52-a976-6d2d46c48043"
 
 	graphUserReadAllRole    = "df021288-bdef-4463-88db-98f22de89214"
 	graphGroupMemberAllRole = "98830695-27a2-44f7-8c18-0c3ebc9698f6"
@@ -228,6 +233,11 @@ func microsoftGraph() *Application {
 		{graphOffline, "offline_access", "User"},
 		{graphOpenID, "openid", "User"},
 		{graphProfile, "profile", "User"},
+		{graphMailRead, "Mail.Read", "User"}, // of these five there are tokens; what they open is not there
+		{graphCalendars, "Calendars.Read", "User"},
+		{graphFilesRead, "Files.Read", "User"},
+		{graphFilesReadAll, "Files.Read.All", "User"},
+		{graphSitesReadAll, "Sites.Read.All", "User"},
 		{graphUserReadAll, "User.Read.All", "Admin"},
 		{graphGroupReadAll, "Group.Read.All", "Admin"},
 		{graphMemberRead, "GroupMember.Read.All", "Admin"},

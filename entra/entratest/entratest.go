@@ -3,6 +3,16 @@
 //
 //	entra := entratest.Start(t, nil)
 //	token := entra.SignIn("alice", entra.WebClient, "api://"+entra.API+"/execute")
+//	verifier, err := bearer.New(bearer.Config{Cloud: entra.Cloud(), Tenants: []identity.TenantID{entra.TenantID()}, HTTPClient: entra.Client(), … })
+//
+// What tests are mostly about:
+//
+//	refusals        [Entra.Policy] (MFA, consent missing, blocked, revoked, disabled), [Entra.Scenario], [Entra.QueueError]
+//	time            [Entra.Advance] ages what was issued, as Entra sees it; who verifies tokens has a clock of its own
+//	hostile tokens  [Entra.Sign], and tokens of another tenant by its claims tid and iss
+//	one's own API   [Entra.AddAPI], [Entra.Assign] for roles, [Entra.AppToken] for applications without a person
+//	people          those of [entraserver.Contoso] by short name: alice, bob, carol; dana has too many groups for a token
+//	counting        [Entra.Count], [Entra.Requests]
 //
 // It is for tests only: whoever reaches it may sign in as anyone.
 package entratest
@@ -44,7 +54,8 @@ type Entra struct {
 	ca *localhost.CA
 }
 
-// IDs are those of the sample tenant.
+// IDs are those of the sample tenant. [Entra.TenantID] and [Entra.ClientID] have the types that the configurations of the
+// other packages want.
 type IDs struct {
 	Tenant, Domain      string
 	API                 string // client id of the MCP server, "api://"+API its App ID URI
