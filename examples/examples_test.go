@@ -47,7 +47,7 @@ func run(t *testing.T, name string, entra *entratest.Entra) string {
 	_ = free.Close()
 	cmd := exec.CommandContext(t.Context(), binary, addr)
 	cmd.Env = []string{
-		"SSL_CERT_FILE=" + ca, "AZURE_AUTHORITY_HOST=" + entra.URL + "/", "TENANT_ID=" + entra.Tenant,
+		"SSL_CERT_FILE=" + ca, "ONBEHALF_LOCAL=1", "AZURE_AUTHORITY_HOST=" + entra.URL + "/", "TENANT_ID=" + entra.Tenant,
 		"API_CLIENT_ID=" + entra.API, "CLIENT_SECRET=" + entra.Secret(entra.API).Reveal(),
 	}
 	var stderr bytes.Buffer

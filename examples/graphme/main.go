@@ -38,6 +38,9 @@ func me(graph string) onbehalf.Handler[struct{}, profile] {
 			return out, err
 		}
 		defer resp.Body.Close()
+		if err := obo.Rejected(resp); err != nil {
+			return out, err
+		}
 		if resp.StatusCode != http.StatusOK {
 			return out, onbehalf.Say(fmt.Sprintf("Microsoft Graph answered %d", resp.StatusCode), nil)
 		}
@@ -52,8 +55,8 @@ func main() {
 	tenant, err1 := identity.ParseTenantID(os.Getenv("TENANT_ID"))
 	client, err2 := identity.ParseClientID(os.Getenv("API_CLIENT_ID"))
 	cloud, err3 := entra.CloudOf(os.Getenv("AZURE_AUTHORITY_HOST")) // Microsoft's public one, unless it is set
-	if errors.Is(err3, entra.ErrUnknownCloud) {
-		err3 = nil // such as the local Entra
+	if errors.Is(err3, entra.ErrUnknownCloud) && os.Getenv("ONBEHALF_LOCAL") == "1" {
+		err3 = nil // the local Entra: any other is trusted by mistake
 	}
 	if err := errors.Join(err1, err2, err3); err != nil {
 		log.Fatal("TENANT_ID, API_CLIENT_ID, AZURE_AUTHORITY_HOST: ", err)
