@@ -43,6 +43,7 @@ const (
 	maxGraphFresh  = 1000
 	maxGroupsAsked = 20 // checkMemberGroups takes no more
 	maxGroupIDs    = 11000
+	maxIDsAsked    = 1000 // getByIds
 )
 
 // graphCall is one request, verified and allowed.
@@ -132,9 +133,10 @@ func (g *graphAPI) isPerson(key string, token graphToken) bool {
 	return person != nil && person.ID == token.Object
 }
 
-// writes reports whether the operation changes the directory; the member actions are POST but read.
+// writes reports whether the operation changes the directory; some actions are POST but read.
 func (route *graphRoute) writes() bool {
-	return route.method != http.MethodGet && !strings.HasSuffix(route.pattern, "MemberGroups")
+	reads := strings.HasSuffix(route.pattern, "MemberGroups") || strings.HasSuffix(route.pattern, "getByIds")
+	return route.method != http.MethodGet && !reads
 }
 
 // mayWrite says that a person needs a directory role beside the delegated permission; an application does not.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// graphFilter is a $filter that this Graph understands: comparisons with eq, startswith(property,'text'), and
+// graphFilter is a $filter that this Graph understands: comparisons with eq and in, startswith(property,'text'), and
 // collection/any(x:x eq 'text'), joined by and. Anything else is refused by name.
 //
 // https://learn.microsoft.com/graph/filter-query-parameter
@@ -13,7 +13,8 @@ type graphFilter []graphTerm
 
 type graphTerm struct {
 	property string
-	value    any // string, bool or nil (null)
+	value    any   // string, bool or nil (null)
+	among    []any // of the operator in; nil without it
 	prefix   bool
 	any      bool
 }
@@ -22,6 +23,7 @@ type graphTerm struct {
 const (
 	maxFilterLength = 4096
 	maxFilterTerms  = 20
+	maxFilterIn     = 15 // values of the operator in
 )
 
 func parseGraphFilter(text string) (graphFilter, error) {
@@ -33,7 +35,7 @@ func parseGraphFilter(text string) (graphFilter, error) {
 	for {
 		term, ok := p.term()
 		if !ok {
-			return nil, errGraphQuery("Unsupported or invalid query filter clause: the local Microsoft Graph has property eq 'value', startswith(property,'value') and collection/any(x:x eq 'value'), joined by and.")
+			return nil, errGraphQuery("Unsupported or invalid query filter clause: the local Microsoft Graph has property eq 'value', property in ('value', …) of up to 15, startswith(property,'value') and collection/any(x:x eq 'value'), joined by and.")
 		}
 		if filter = append(filter, term); len(filter) > maxFilterTerms {
 			return nil, errGraphQuery("The $filter has too many clauses.")
@@ -74,11 +76,35 @@ func (p *filterParser) term() (graphTerm, bool) {
 		value, ok := p.literal()
 		return graphTerm{property: collection, value: value, any: true}, ok && p.symbol(")")
 	}
+	if p.keyword("in") {
+		values, ok := p.list()
+		return graphTerm{property: name, among: values}, ok
+	}
 	if !p.keyword("eq") {
 		return graphTerm{}, false
 	}
 	value, ok := p.literal()
 	return graphTerm{property: name, value: value}, ok
+}
+
+// list reads ('a','b').
+func (p *filterParser) list() ([]any, bool) {
+	if !p.symbol("(") {
+		return nil, false
+	}
+	var values []any
+	for {
+		value, ok := p.literal()
+		if values = append(values, value); !ok || len(values) > maxFilterIn {
+			return nil, false
+		}
+		if p.symbol(")") {
+			return values, true
+		}
+		if !p.symbol(",") {
+			return nil, false
+		}
+	}
 }
 
 // name reads a property path such as api/requestedAccessTokenVersion.
@@ -166,6 +192,9 @@ func (f graphFilter) matches(properties map[string]any) (bool, error) {
 }
 
 func (t graphTerm) matches(value any) bool {
+	if t.among != nil {
+		return slices.ContainsFunc(t.among, func(one any) bool { return graphTerm{value: one}.equals(value) })
+	}
 	if !t.any {
 		return t.equals(value)
 	}

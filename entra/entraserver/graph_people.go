@@ -41,6 +41,7 @@ func graphPeopleRoutes() []graphRoute {
 		{"GET", "groups/{}", 200, readGroups(), nil, (*graphCall).getGroup},
 		{"GET", "groups/{}/members", 200, readGroups(), nil, (*graphCall).listMembers},
 		{"POST", "groups/{}/getMemberGroups", 200, readGroups(), nil, (*graphCall).getMemberGroups},
+		{"POST", "directoryObjects/getByIds", 200, []string{"Directory.Read.All", "Directory.ReadWrite.All"}, nil, (*graphCall).getByIDs},
 		{"GET", "organization", 200, []string{"User.Read", "Organization.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"}, nil, (*graphCall).listOrganizations},
 	}
 }
@@ -156,6 +157,42 @@ func (c *graphCall) directoryObject(id identity.ObjectID) map[string]any {
 		properties = map[string]any{"@odata.type": "#microsoft.graph.servicePrincipal", "id": id.String(), "appId": sp.AppID.String(), "displayName": sp.DisplayName}
 	}
 	return properties
+}
+
+// getByIDs gives those objects of a list of ids that are there, whole: $select is not had.
+//
+// https://learn.microsoft.com/graph/api/directoryobject-getbyids
+func (c *graphCall) getByIDs() (any, error) {
+	var body struct {
+		IDs   []string `json:"ids"`
+		Types []string `json:"types"`
+	}
+	if err := c.decode(&body); err != nil {
+		return nil, err
+	}
+	if len(body.IDs) > maxIDsAsked {
+		return nil, errGraphBad("Too many ids specified, only 1000 are allowed.")
+	}
+	if len(c.query.raw) > 0 {
+		return nil, errGraphQuery("The local Microsoft Graph has no query options for getByIds.")
+	}
+	wanted := func(object map[string]any) bool {
+		kind, _ := object["@odata.type"].(string)
+		return len(body.Types) == 0 || slices.ContainsFunc(body.Types, func(t string) bool {
+			return strings.EqualFold(t, "directoryObject") || strings.EqualFold("#microsoft.graph."+t, kind)
+		})
+	}
+	found := []map[string]any{}
+	for _, text := range body.IDs {
+		id, err := identity.ParseObjectID(text)
+		if err != nil {
+			return nil, errGraphBad("Invalid GUID:" + clipText(text, 100))
+		}
+		if object := c.directoryObject(id); object != nil && wanted(object) {
+			found = append(found, object)
+		}
+	}
+	return map[string]any{"@odata.context": c.context() + "directoryObjects", "value": found}, nil
 }
 
 func (c *graphCall) listDirectGroups() (any, error) { return c.memberships(c.dir.MemberOf) }

@@ -7,20 +7,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/onbehalf/onbehalf/internal/graph"
 	"github.com/onbehalf/onbehalf/internal/provision/corpus"
 	"github.com/onbehalf/onbehalf/internal/provision/directory"
 	"github.com/onbehalf/onbehalf/search"
-)
-
-// Bounds of what Graph is asked about the groups that documents name.
-const (
-	maxGroupsChecked = 200
-	groupsAtOnce     = 8
 )
 
 // finder looks the names of an ACL file up.
@@ -65,64 +56,57 @@ func (p *push) lookGroupsUp(ctx context.Context) (warn func()) {
 	}
 	names := p.o.directory(ctx, p.delegated) // may ask for the passphrase of the sign-ins: before there is a progress bar
 	var missing []string
-	var unasked error
+	var looked int
+	var failure error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		missing, unasked = missingGroups(ctx, names, p.survey.Groups)
+		missing, looked, failure = names.Missing(ctx, p.survey.Groups)
 	}()
 	return func() {
 		<-done
 		p.warnOfMissing(missing)
-		switch {
+		switch unknown := len(p.survey.Groups) - looked; {
 		case ctx.Err() != nil:
-		case unasked != nil:
-			p.warn("whether the groups exist was not checked: " + directory.ErrUnasked.Error())
+		case failure != nil && looked == 0:
+			p.warn("whether the groups exist was not checked: " + unchecked(failure))
 			p.o.logger.DebugContext(ctx, "the groups were not checked", slog.String("refused", names.Refused()))
-		case len(p.survey.Groups) > maxGroupsChecked:
-			p.warn(fmt.Sprintf("only the first %d of %d groups were looked up", maxGroupsChecked, len(p.survey.Groups)))
+		case failure != nil:
+			p.warn(fmt.Sprintf("whether %d of %d groups exist was not checked: %s", unknown, len(p.survey.Groups), unchecked(failure)))
+		case p.survey.MoreGroups:
+			p.warn(fmt.Sprintf("documents name more than %d groups: whether the others exist was not checked", len(p.survey.Groups)))
 		}
 	}
 }
 
-// maxShownGroups is how many missing groups are named at the terminal; --json has all.
-const maxShownGroups = 10
+// unchecked says why Graph did not answer; a refusal of every way there is in the log.
+func unchecked(err error) string {
+	if errors.Is(err, directory.ErrUnasked) {
+		return directory.ErrUnasked.Error()
+	}
+	return err.Error()
+}
+
+// How many missing groups are named at the terminal, and in --json.
+const (
+	maxShownGroups = 10
+	maxNamedGroups = 10_000
+)
 
 func (p *push) warnOfMissing(groups []string) {
 	slices.Sort(groups)
 	for _, id := range groups[:min(len(groups), maxShownGroups)] {
 		p.warn("there is no group " + id)
 	}
-	if more := len(groups) - maxShownGroups; more > 0 {
-		fmt.Fprintf(p.Err, "warning: %d more groups are not there; --json names them\n", more)
-		for _, id := range groups[maxShownGroups:] {
-			p.outcome.Warnings = append(p.outcome.Warnings, "there is no group "+id)
-		}
+	more := len(groups) - maxShownGroups
+	if more <= 0 {
+		return
 	}
-}
-
-// missingGroups returns which of the groups the directory does not have, or why that is not known.
-func missingGroups(ctx context.Context, names *directory.Directory, groups []string) (missing []string, unasked error) {
-	if len(groups) > maxGroupsChecked {
-		groups = groups[:maxGroupsChecked]
+	fmt.Fprintf(p.Err, "warning: %d more groups are not there; --json names them\n", more)
+	for _, id := range groups[maxShownGroups:min(len(groups), maxNamedGroups)] {
+		p.outcome.Warnings = append(p.outcome.Warnings, "there is no group "+id)
 	}
-	if _, err := names.Group(ctx, groups[0]); err != nil && !errors.Is(err, graph.ErrNotFound) {
-		return nil, err // for one as for all
+	if len(groups) > maxNamedGroups {
+		p.outcome.Warnings = append(p.outcome.Warnings, fmt.Sprintf("%d more groups are not there", len(groups)-maxNamedGroups))
 	}
-	var mu sync.Mutex
-	var all errgroup.Group
-	all.SetLimit(groupsAtOnce)
-	for _, id := range groups {
-		all.Go(func() error {
-			_, err := names.Group(ctx, id)
-			if errors.Is(err, graph.ErrNotFound) {
-				mu.Lock()
-				defer mu.Unlock()
-				missing = append(missing, id)
-				return nil
-			}
-			return err
-		})
-	}
-	return missing, all.Wait()
 }

@@ -40,7 +40,8 @@ type Checker struct {
 	fields     map[string]*field
 	enforced   bool
 	scopes     map[string]bool
-	groups     map[string]bool // that documents name
+	groups     map[groupID]bool // that documents name
+	moreGroups bool             // than are kept
 
 	// of the document under way
 	result   finding
@@ -70,7 +71,7 @@ type finding struct {
 // NewChecker makes a checker of a definition, as the service returns it.
 func NewChecker(definition *search.Definition) (*Checker, error) {
 	c := &Checker{
-		definition: definition, fields: fieldsOf(definition.Fields), scopes: map[string]bool{}, groups: map[string]bool{},
+		definition: definition, fields: fieldsOf(definition.Fields), scopes: map[string]bool{}, groups: map[groupID]bool{},
 		enforced: definition.PermissionFilterOption == search.PermissionsEnabled,
 	}
 	for i := range definition.Fields {
@@ -325,11 +326,45 @@ func (c *Checker) reader(f *field, path string, value []byte) *InputError {
 		c.found.strange = append(c.found.strange, clip(string(value)))
 	default:
 		c.found.readers++
-		if f.PermissionFilter == search.GroupIDs && !c.groups[string(value)] && len(c.groups) < maxGroupsKept {
-			c.groups[string(value)] = true
+		if f.PermissionFilter == search.GroupIDs {
+			c.keepGroup(groupIDOf(value))
 		}
 	}
 	return nil
+}
+
+func (c *Checker) keepGroup(id groupID) {
+	switch {
+	case c.groups[id]:
+	case len(c.groups) == maxGroupsKept:
+		c.moreGroups = true
+	default:
+		c.groups[id] = true
+	}
+}
+
+// groupID is an object id in sixteen bytes: documents may name a whole directory.
+type groupID [16]byte
+
+// groupIDOf reads what isObjectID accepts.
+func groupIDOf(value []byte) (id groupID) {
+	digits := 0
+	for _, c := range value {
+		if c == '-' {
+			continue
+		}
+		digit := c - '0'
+		if c >= 'a' {
+			digit = c - 'a' + 10
+		}
+		id[digits/2] = id[digits/2]<<4 | digit
+		digits++
+	}
+	return id
+}
+
+func (id groupID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 // isObjectID accepts a GUID in lower case alone: whether the service matches ids in another case is not documented.

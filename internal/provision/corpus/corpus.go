@@ -70,7 +70,9 @@ type Survey struct {
 	Everyone int // documents that are open to all
 	Nobody   int // documents that nobody may read
 	Strange  []string
-	Groups   []string // object ids of groups that documents name, sorted; at most 10,000
+	Groups   []string // object ids of groups that documents name, sorted; at most 500,000
+
+	MoreGroups bool // documents name more than these
 
 	skipped map[int]bool
 	kept    []Entry // all of them, where they are not too many to keep: what is uploaded is then what was checked
@@ -126,7 +128,7 @@ type surveyor struct {
 
 // Bounds of what a survey keeps.
 const (
-	maxGroupsKept  = 10_000
+	maxGroupsKept  = 500_000 // a directory has 300,000 objects, unless Microsoft raised that
 	maxStrangeKept = 20
 )
 
@@ -177,7 +179,11 @@ func addTo(digest io.Writer, entry *Entry) {
 
 func (s *surveyor) finish() *Survey {
 	s.survey.Digest, s.survey.sum = "sha256:"+hex.EncodeToString(s.digest.Sum(nil)), s.quick.Sum64()
-	s.survey.Groups = slices.Sorted(maps.Keys(s.checker.groups))
+	s.survey.Groups, s.survey.MoreGroups = make([]string, 0, len(s.checker.groups)), s.checker.moreGroups
+	for id := range s.checker.groups {
+		s.survey.Groups = append(s.survey.Groups, id.String())
+	}
+	slices.Sort(s.survey.Groups)
 	s.survey.Strange = slices.Sorted(maps.Keys(s.strange))
 	return &s.survey
 }

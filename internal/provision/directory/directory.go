@@ -173,7 +173,7 @@ func (d *Directory) People(ctx context.Context) ([]graph.User, error) {
 
 // AllGroups lists the groups of the directory.
 func (d *Directory) AllGroups(ctx context.Context) ([]graph.Group, error) {
-	groups, err := ask(ctx, d, "group", func(c *graph.Client) ([]graph.Group, error) {
+	groups, err := ask(ctx, d, "list groups", func(c *graph.Client) ([]graph.Group, error) {
 		return graph.List[graph.Group](ctx, c, "/groups", url.Values{"$select": {"id,displayName"}, "$top": {"999"}}, maxListed)
 	})
 	fold := func(name string) string { return strings.Join(strings.Fields(strings.ToLower(name)), " ") }
