@@ -1,5 +1,5 @@
 # What people run. "make ci" is what a merge has to pass.
-.PHONY: all build test race lint fmt bench fuzz fuzz-long interop conformance e2e e2e-azure pictures vuln image ci clean
+.PHONY: all build test race lint fmt bench fuzz fuzz-long interop interop-models conformance e2e e2e-azure pictures vuln image ci clean
 
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
@@ -38,6 +38,11 @@ fuzz:
 # Microsoft's own libraries, other people's servers and clients, against ours. Installs what it needs, pinned.
 interop:
 	go test -tags=interop -count=1 -timeout=30m ./interop/...
+
+# Ollama, at its API and through the agent in Chromium. It is no part of "make ci": building it takes two cores some five minutes,
+# and the clients and the llama.cpp of "make interop" and "make e2e" speak the same protocol in seconds.
+interop-models:
+	go test -tags=interop,e2e,models -count=1 -timeout=60m -run=Ollama ./interop/models ./interop/web
 
 # The official MCP conformance suite against the real server behind its real middleware.
 conformance:

@@ -14,7 +14,7 @@ import (
 )
 
 func TestLlamaCPP(t *testing.T) {
-	server := LlamaCPP(t, "8192")
+	server := LlamaCPP(t, "2048")
 	understood(t, server)
 	t.Run("more than its context", func(t *testing.T) {
 		if _, err := question(t, server, strings.Repeat("x", 20_000)); kindOf(t, err) != agent.ModelTooLong {
@@ -38,6 +38,15 @@ func understood(t *testing.T, server *Server) {
 			told(t, answer, want)
 		})
 	}
+	t.Run("without end", func(t *testing.T) {
+		answer, err := question(t, server, "Loop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !answer.Cut || !strings.HasPrefix(answer.Text, "On and on andOn and on and") {
+			t.Errorf("cut: %v, %.80q", answer.Cut, answer.Text)
+		}
+	})
 	t.Run("a result", func(t *testing.T) {
 		answer, err := stream(t, openai.Config{URL: server.URL, Model: server.Model}, &agent.ModelRequest{Tools: searchTool, Messages: []agent.ModelMessage{
 			{Role: "system", Text: "S"},
@@ -50,6 +59,16 @@ func understood(t *testing.T, server *Server) {
 			t.Fatal(err)
 		}
 		told(t, answer, agent.Answer{Text: "That is what the documents say [1]."})
+	})
+}
+
+// refuses holds that a model which is not there is said not to be: llama.cpp answers by the one that it has.
+func refuses(t *testing.T, server *Server) {
+	t.Helper()
+	t.Run("no such model", func(t *testing.T) {
+		if _, err := question(t, &Server{URL: server.URL, Model: "nosuch"}, "Hello"); kindOf(t, err) != agent.ModelRejected {
+			t.Errorf("got %v", err)
+		}
 	})
 }
 

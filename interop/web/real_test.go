@@ -13,7 +13,7 @@ import (
 // The whole agent on a server of models that people run: its template, tokenizer and parser of tool calls are real, what the
 // model says is known beforehand.
 func TestLlamaCPP(t *testing.T) {
-	answersWith(t, models.LlamaCPP(t, "32768"))
+	answersWith(t, models.LlamaCPP(t, "16384"))
 }
 
 func answersWith(t *testing.T, server *models.Server) {

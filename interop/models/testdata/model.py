@@ -14,7 +14,7 @@ import gguf
 import numpy
 
 WIDTH = 512  # at least as many as tokens, and a multiple of 32
-HEAD = 64  # one of them, and small: every byte of a prompt is a token here
+HEAD = 16  # one of them, and small: every byte of a prompt is a token here
 CONTEXT = 32768
 
 
