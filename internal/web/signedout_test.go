@@ -32,6 +32,7 @@ func (l slow) Run(_ context.Context, _ agent.Person, c *agent.Conversation, _ fu
 func (slow) Repeat(context.Context, agent.Person, agent.Call, bool) (agent.Call, error) {
 	return agent.Call{}, errors.New("not in this test")
 }
+
 func (slow) Tools(context.Context, agent.Person) ([]agent.Tool, []agent.Problem, error) {
 	return nil, nil, errors.New("not in this test")
 }

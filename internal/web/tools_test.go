@@ -63,8 +63,8 @@ func TestToolsThatNeedASignIn(t *testing.T) {
 		t.Error("the page lists all troubles")
 	}
 	before := w.cookies()
-	if page := w.post("/me/signin?server=docs", url.Values{"csrf": {"forged"}}); page.Status != http.StatusForbidden {
-		t.Errorf("without the token: HTTP %d", page.Status)
+	if forged := w.post("/me/signin?server=docs", url.Values{"csrf": {"forged"}}); forged.Status != http.StatusForbidden {
+		t.Errorf("without the token: HTTP %d", forged.Status)
 	}
 	if page = w.post("/me/signin?server=docs", url.Values{"csrf": {csrf(t, page)}}); page.URL.String() != s.URL+"/me" || before == w.cookies() {
 		t.Errorf("after the sign-in: HTTP %d at %s", page.Status, page.URL)
