@@ -80,9 +80,10 @@ var mayImport = map[string][]string{
 
 	// The agent.
 	"internal/agent":         {"internal/agent/mcpdata", "internal/agent/mcplink"},
-	"internal/agent/mcpdata": {"internal/arguments"},
+	"internal/agent/mcpdata": {"internal/arguments", "internal/agent/prose"},
+	"internal/agent/prose":   {},
 	"internal/agent/mcplink": {},
-	"internal/agent/builtin": {"internal/agent"},
+	"internal/agent/builtin": {"internal/agent", "internal/agent/prose"},
 	"internal/agent/openai":  {"identity", "internal/agent"},
 	"internal/history":       {"identity"},
 	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard", "internal/web/hops", "internal/web/markdown", "internal/web/refusal"},

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/prose"
 )
 
 // Model is the stand-in.
@@ -150,22 +152,22 @@ func telling(question string) []string {
 	return out
 }
 
-// passage returns the paragraph of a text that holds most of the words, the first such.
-func passage(text string, words []string) string {
-	best, most := "", -1
-	for paragraph := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n") {
-		lower, held := strings.ToLower(paragraph), 0
+// passage returns the block of a document that, with its heading, holds most of the words; the first such.
+func passage(d document, words []string) prose.Block {
+	best, most := prose.Block{}, -1
+	for _, b := range prose.Read(d.content) {
+		lower, held := strings.ToLower(b.Heading+" "+strings.Join(b.Lines, " ")), 0
 		for _, word := range words {
 			if strings.Contains(lower, strings.ToLower(word)) {
 				held++
 			}
 		}
-		if heading := strings.HasPrefix(strings.TrimSpace(paragraph), "#"); held > most && !heading && lower != "" {
-			best, most = paragraph, held
+		if held > most {
+			best, most = b, held
 		}
 	}
-	if most < 0 {
-		return text
+	if best.Heading == d.title {
+		best.Heading = ""
 	}
 	return best
 }
@@ -182,7 +184,7 @@ func quote(results, about []string) []string {
 		}
 		documents := read(data)
 		if documents == nil && strings.HasPrefix(result, "The call failed") {
-			parts = append(parts, "The search failed.\n\n", block(data), "\n")
+			parts = append(parts, "The search failed.\n\n", block(prose.Block{Lines: []string{data}}), "\n")
 			continue
 		}
 		for _, d := range documents {
@@ -193,7 +195,7 @@ func quote(results, about []string) []string {
 			if found++; found > maxQuotes {
 				continue
 			}
-			parts = append(parts, "**"+escape(d.title)+"** "+d.cite+"\n\n", block(passage(d.content, about)), "\n")
+			parts = append(parts, "**"+escape(d.title)+"** "+d.cite+"\n\n", block(passage(d, about)), "\n")
 		}
 	}
 	switch {
@@ -247,17 +249,36 @@ func text(object map[string]any, names ...string) string {
 	return ""
 }
 
-// block quotes what a document says as one paragraph of plain words: no markup of its own has any effect.
-func block(content string) string {
-	short := strings.Join(strings.Fields(content), " ")
-	if runes := []rune(short); len(runes) > maxQuote {
-		short = string(runes[:maxQuote])
-		if i := strings.LastIndexByte(short, ' '); i > 0 {
-			short = short[:i]
-		}
-		short += " …"
+// block quotes what a document says in plain words: no markup of its own has any effect.
+func block(b prose.Block) string {
+	var out strings.Builder
+	if b.Heading != "" {
+		out.WriteString("> *" + escape(shortened(b.Heading, maxQuote/4)) + "*\n")
 	}
-	return "> " + escape(short) + "\n"
+	left := maxQuote
+	for _, line := range b.Lines {
+		if left <= 0 {
+			out.WriteString("> …\n")
+			break
+		}
+		line = shortened(strings.Join(strings.Fields(line), " "), left)
+		left -= utf8.RuneCountInString(line)
+		out.WriteString("> " + escape(line) + "\n")
+	}
+	return out.String()
+}
+
+// shortened ends a text where a word does.
+func shortened(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	short := string(runes[:most])
+	if i := strings.LastIndexByte(short, ' '); i > 0 {
+		short = short[:i]
+	}
+	return short + " …"
 }
 
 // escape takes from Markdown what it would make of plain words.

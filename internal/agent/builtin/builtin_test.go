@@ -50,13 +50,24 @@ func TestSearches(t *testing.T) {
 }
 
 func TestQuotes(t *testing.T) {
-	data := `{"documents":[{"cite":"[2]","name":"A *b*","content":"# A\n\nFirst.\n\nAbout [leave](http://x) & <b>more</b>."},{"name":"no number","content":"x"}],"count":1}`
-	answer := stream(t, &agent.ModelRequest{Messages: []agent.ModelMessage{
-		{Role: "user", Text: "How much leave?"}, {Role: "assistant"}, {Role: "tool", Text: "The tool returned:\n<<<ID\n" + data + "\n>>>ID"},
-	}})
-	want := builtin.Heading + "\n\n**A \\*b\\*** [2]\n\n> About \\[leave\\]\\(http://x\\) \\& \\<b\\>more\\</b\\>.\n\n"
-	if answer.Text != want {
-		t.Errorf("got %q, want %q", answer.Text, want)
+	for content, want := range map[string]string{
+		"# A\n\nFirst.\n\nAbout [leave](http://x) & <b>more</b>.":                     "> *A*\n> About leave \\& more.\n",
+		"## Time off\n\nDays.\n\n## Leave and travel\n\n**Thirty** days, `*` not <1.": "> *Leave and travel*\n> Thirty days, \\* not \\<1.\n",
+		"# A *b*\n\n| leave | days |\n|---|---|\n| summer | *20* |\n| winter | 10 |":  "> leave · days\n> summer · 20\n> winter · 10\n",
+		"- one\n- leave\n\nx":                             "> • one\n> • leave\n",
+		"leave " + strings.Repeat("word ", 100) + "\n- x": "> leave " + strings.Repeat("word ", 77) + "word …\n",
+		"leave &lt;img src=x onerror=alert(1)&gt; \\<b>":  "> leave \\<img src=x onerror=alert\\(1\\)\\> \\<b\\>\n",
+	} {
+		data, err := json.Marshal(map[string]any{"documents": []any{map[string]any{"cite": "[2]", "name": "A b", "content": content}, map[string]any{"name": "no number", "content": "x"}}, "count": 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := stream(t, &agent.ModelRequest{Messages: []agent.ModelMessage{
+			{Role: "user", Text: "How much leave?"}, {Role: "assistant"}, {Role: "tool", Text: "The tool returned:\n<<<ID\n" + string(data) + "\n>>>ID"},
+		}})
+		if want = builtin.Heading + "\n\n**A b** [2]\n\n" + want + "\n"; answer.Text != want {
+			t.Errorf("got %q, want %q", answer.Text, want)
+		}
 	}
 }
 

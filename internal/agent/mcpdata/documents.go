@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/internal/agent/prose"
 )
 
 // Document is one document of a result.
@@ -99,7 +101,9 @@ func shorten(node any, longest int) {
 func (v *Value) Documents() []Document {
 	var out []Document
 	for _, object := range v.objects() {
-		out = append(out, read(object))
+		d := read(object)
+		d.Extract = Line(prose.Line(d.Extract, maxExtract), maxExtract)
+		out = append(out, d)
 	}
 	return out
 }
@@ -182,12 +186,12 @@ func isDocument(object map[string]any) bool {
 	return (d.ID != "" || d.URI != "") && (d.Title != "" || d.Extract != "")
 }
 
-// read takes the names that search services and tools give to these things.
+// read takes the names that search services and tools give to these things. The extract is all of the text.
 func read(object map[string]any) Document {
 	d := Document{
 		ID:      Line(first(object, "id", "key", "_id", "document_id", "documentId", "doc_id"), maxID),
 		Title:   Line(first(object, "title", "name", "subject", "filename", "heading"), maxTitle),
-		Extract: Line(first(object, "extract", "snippet", "content", "text", "summary", "description", "body"), maxExtract),
+		Extract: first(object, "extract", "snippet", "content", "text", "summary", "description", "body"),
 		URI:     Line(first(object, "uri", "url", "link"), maxURI),
 	}
 	for _, name := range []string{"score", "@search.score", "_score", "relevance"} {
