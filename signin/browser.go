@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -189,12 +190,26 @@ func (l *loopback) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// A redirect holds the ids of the event in its description alone.
+var (
+	correlationPattern = regexp.MustCompile(`Correlation ID: ([0-9A-Fa-f-]{8,64})`)
+	tracePattern       = regexp.MustCompile(`Trace ID: ([0-9A-Fa-f-]{8,64})`)
+)
+
+func idIn(pattern *regexp.Regexp, description string) string {
+	if match := pattern.FindStringSubmatch(description); match != nil {
+		return match[1]
+	}
+	return ""
+}
+
 // readAnswer reads what the authority sends a browser back with.
 func readAnswer(form url.Values, authority string) redirected {
 	if code := form.Get("error"); code != "" {
 		description := form.Get("error_description")
 		return redirected{err: &entra.Error{
 			Status: http.StatusBadRequest, Code: code, Sub: form.Get("error_subcode"), Description: description, AADSTS: entra.CodesIn(description),
+			Correlation: idIn(correlationPattern, description), Trace: idIn(tracePattern, description),
 		}}
 	}
 	if issuer := form.Get("iss"); issuer != "" && !strings.HasPrefix(issuer, authority) {

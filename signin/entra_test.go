@@ -101,7 +101,9 @@ func TestPoliciesOfTheLocalEntra(t *testing.T) {
 		p.refuse = "consent"
 		p.Policy(entraserver.Policies{ConsentMissing: []entraserver.ConsentGap{{Client: p.WebClient, Resource: p.API}}})
 		_, err := client.Token(t.Context(), request)
-		_ = refusedWith(t, err, 65004)
+		if refused := refusedWith(t, err, 65004); refused.Err.Correlation == "" || refused.Err.Trace == "" {
+			t.Errorf("no ids of what came by redirect: %+v", refused.Err)
+		}
 	})
 	t.Run("a claims challenge is answered by a sign-in with MFA", func(t *testing.T) {
 		p, client, request := startEntra(t, signin.ByBrowser)

@@ -70,7 +70,9 @@ func (s *visit) walk() (err error) {
 		return s.turnAway(err)
 	}
 	if s.form.Get("cancel") != "" {
-		return s.turnAway(refuse(65004))
+		e := refuse(65004)
+		e.Sub = "cancel"
+		return s.turnAway(e)
 	}
 	s.f.Another = s.f.Another || s.form.Get("another") != ""
 	if s.form.Get("another") != "" {
@@ -318,6 +320,10 @@ func (s *visit) turnAway(err error) error {
 	case s.r == nil || s.r.redirect == "":
 		s.troublePage(s.w, s.c, e, view{})
 		return nil
+	case policy && s.form.Get("back") != "": // the application learns why
+		told := *e
+		told.Code = "access_denied"
+		return s.answerError(s.w, s.c, s.r.authorization, &told)
 	case policy && s.r.prompt != "none":
 		s.troublePage(s.w, s.c, e, view{Flow: s.sealed(), Action: loginPath(s.c), Return: true})
 		return nil

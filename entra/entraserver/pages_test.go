@@ -454,8 +454,8 @@ func TestPoliciesThatNoSignInSatisfies(t *testing.T) {
 		if !strings.Contains(p.page, code) {
 			t.Errorf("%s: %s", code, p.page)
 		}
-		p.press("cancel", "1")
-		if p.result().Get("error") != "access_denied" {
+		p.press("back", "1")
+		if got := p.result(); got.Get("error") != "access_denied" || !strings.HasPrefix(got.Get("error_description"), code) {
 			t.Errorf("%s: %s", code, p.location)
 		}
 		p.open(authorizeURL("prompt", "none"))

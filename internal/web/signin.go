@@ -278,20 +278,27 @@ func (a *App) somebodyElse(w http.ResponseWriter, v *visit, begun *attempt, who 
 	return &pageError{status: http.StatusForbidden, heading: "That was somebody else", text: text, signIn: true}
 }
 
+// cancelled is Entra's error_subcode for who pressed Cancel on one of its pages.
+const cancelled = "cancel"
+
 // signInFailed tells the person what Entra said; who was signed in stays so, and the conversation can go on.
 func (a *App) signInFailed(w http.ResponseWriter, v *visit, begun *attempt, err error) error {
-	shown := errSignInAway
+	shown := &pageError{status: errSignInAway.status, heading: errSignInAway.heading, text: errSignInAway.text, hint: errSignInAway.hint, signIn: true}
 	if refused, ok := errors.AsType[*signin.Refused](err); ok {
-		advice := refused.Err.Advice()
+		said := refusal.ByEntra(refused.Err)
 		a.cfg.Logger.InfoContext(v.Context(), "a sign-in was refused", slog.String("reason", refused.Err.Error()), slog.String("correlation", refused.Err.Correlation))
 		shown = &pageError{
-			status: http.StatusForbidden, heading: "You are not signed in", text: advice.Cause, hint: refusal.Advice(advice),
-			correlation: refused.Err.Correlation, signIn: true,
+			status: http.StatusForbidden, heading: "You are not signed in", text: said.Text, hint: said.Who,
+			code: said.Code, correlation: said.Correlation, signIn: true,
+		}
+		if refused.Err.Sub == cancelled {
+			shown.text, shown.hint, shown.code = "The sign-in was cancelled.", "Sign in again if that was not what you wanted.", ""
 		}
 	} else {
 		a.cfg.Logger.WarnContext(v.Context(), "a sign-in failed", slog.Any("error", err))
 	}
 	if v.session == nil {
+		shown.back = begun.back
 		return shown
 	}
 	v.session.say(&Notice{Kind: "bad", Text: shown.text + " " + shown.hint, Correlation: shown.correlation})

@@ -225,6 +225,8 @@ type ProblemPage struct {
 	Page
 	Status                           int
 	Heading, Text, Hint, Correlation string
+	Code                             string // AADSTS…, or ""
+	Return                           string // where the sign-in leads to
 	SignIn                           bool   // offer to sign in
 	Kept                             string // a question that could not be taken
 }

@@ -71,7 +71,9 @@ func (v *visit) checkForm() error {
 type pageError struct {
 	status                           int
 	heading, text, hint, correlation string
+	code                             string // AADSTS…
 	signIn                           bool
+	back                             string // where that sign-in leads to
 }
 
 // Error implements error.
@@ -98,7 +100,7 @@ func (a *App) showError(ctx context.Context, w http.ResponseWriter, v *visit, er
 	}
 	page := ProblemPage{
 		Page: a.frame(v, shown.heading), Status: shown.status, Heading: shown.heading, Text: shown.text, Hint: shown.hint,
-		Correlation: shown.correlation, SignIn: shown.signIn && v.session == nil, Kept: v.PostForm.Get(fieldText),
+		Code: shown.code, Correlation: shown.correlation, Return: shown.back, SignIn: shown.signIn && v.session == nil, Kept: v.PostForm.Get(fieldText),
 	}
 	if err := a.pages.show(w, shown.status, "problem", page); err != nil {
 		a.cfg.Logger.ErrorContext(ctx, "page failed", slog.Any("error", err))

@@ -191,11 +191,11 @@ func (w *window) reads(selector, words string) {
 	}
 }
 
-func eval[T any](w *window, script string) T {
+func eval[T any](w *window, script string, options ...chromedp.EvaluateOption) T {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, options...))
 	if err != nil {
 		w.t.Fatalf("%s: %v", script, err)
 	}

@@ -56,7 +56,7 @@ func Of(host string, err error, result *mcp.CallToolResult) *agent.Refusal {
 	case errors.As(err, &needed):
 		return signInNeeded(needed)
 	case errors.As(err, &answer):
-		return refusedByEntra(answer)
+		return ByEntra(answer)
 	case errors.Is(err, signin.ErrNotTrusted):
 		return &agent.Refusal{Kind: Misconfigured, Text: "This server asks for a token that nobody said it may have, so it got none.", Who: forWhom(entra.Operator, "Name its App ID URI where the server is configured, if that API is the server's own.")}
 	case errors.Is(err, signin.ErrStillRefused), errors.Is(err, signin.ErrTooMany):
@@ -106,7 +106,7 @@ func waitText(wait time.Duration) string {
 func signInNeeded(needed *signin.Needed) *agent.Refusal {
 	r := &agent.Refusal{Kind: SignIn, Text: "You have to sign in again before this can go on.", Resumable: true, Claims: needed.Request.Claims}
 	if answer, ok := errors.AsType[*entra.Error](needed.Cause); ok {
-		if r = refusedByEntra(answer); r.Claims == "" || needed.Request.Claims != "" {
+		if r = ByEntra(answer); r.Claims == "" || needed.Request.Claims != "" {
 			r.Claims = needed.Request.Claims
 		}
 		return r
@@ -117,8 +117,8 @@ func signInNeeded(needed *signin.Needed) *agent.Refusal {
 	return r
 }
 
-// refusedByEntra is for Entra's own answers.
-func refusedByEntra(answer *entra.Error) *agent.Refusal {
+// ByEntra is for Entra's own answers.
+func ByEntra(answer *entra.Error) *agent.Refusal {
 	r := refusalBy(answer.Advice(), answer.Correlation, answer.RetryAfter)
 	if r.Kind == SignIn {
 		r.Claims = answer.Claims
@@ -128,7 +128,7 @@ func refusedByEntra(answer *entra.Error) *agent.Refusal {
 
 // refusalBy puts the catalogue's advice.
 func refusalBy(advice entra.Advice, correlation string, wait time.Duration) *agent.Refusal {
-	r := &agent.Refusal{Text: advice.Cause, Who: Advice(advice), Correlation: correlation}
+	r := &agent.Refusal{Text: advice.Cause, Who: adviceText(advice), Correlation: correlation}
 	if advice.Code != 0 {
 		r.Code = fmt.Sprintf("AADSTS%d", advice.Code)
 	}
@@ -267,8 +267,8 @@ func correlationIn(text string) string {
 	return ""
 }
 
-// Advice says who has to do what.
-func Advice(advice entra.Advice) string {
+// adviceText says who has to do what.
+func adviceText(advice entra.Advice) string {
 	if advice.Who == entra.You {
 		return advice.Fix
 	}
