@@ -23,8 +23,8 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// patience bounds every wait: nothing here takes long on an idle machine.
-const patience = 30 * time.Second
+// patience bounds every wait: nothing here takes long on an idle machine, and a busy one has time.
+const patience = time.Minute
 
 // program is the built product.
 var program = sync.OnceValues(func() (string, error) {
@@ -228,5 +228,10 @@ func (s *stack) policies(policies map[string]any) {
 func (s *stack) document(fields map[string]any) {
 	s.t.Helper()
 	fields["@search.action"], fields["group"], fields["oid"] = "upload", []string{"all"}, []string{"none"}
-	s.control(http.MethodPost, s.Env["AZURE_SEARCH_ENDPOINT"]+"/indexes/"+s.Env["AZURE_SEARCH_INDEX"]+"/docs/index?api-version=2025-11-01-preview", map[string]any{"value": []any{fields}})
+	s.control(http.MethodPost, s.index("/docs/index"), map[string]any{"value": []any{fields}})
+}
+
+// index is an address of the index, at the local Search.
+func (s *stack) index(path string) string {
+	return s.Env["AZURE_SEARCH_ENDPOINT"] + "/indexes/" + s.Env["AZURE_SEARCH_INDEX"] + path + "?api-version=2025-11-01-preview"
 }
