@@ -60,6 +60,15 @@ func (e *statusError) about(word string) bool {
 	return (e.status == http.StatusBadRequest || e.status == http.StatusUnprocessableEntity) && strings.Contains(e.body, word)
 }
 
+// reasoning reports whether a model takes tools only where it is told not to reason. It reasons by itself, so that this is
+// said of requests that ask for nothing.
+//
+// https://github.com/openai/openai-openapi/issues/541
+// https://github.com/BerriAI/litellm/pull/34569
+func (e *statusError) reasoning() bool {
+	return e.about("tools with reasoning_effort are not supported")
+}
+
 // retryAfter reads how long to wait: in milliseconds as Azure says it, in seconds, or until a date.
 //
 // https://learn.microsoft.com/azure/ai-foundry/openai/how-to/quota
@@ -97,7 +106,7 @@ func known(err error) error {
 			out.Kind, out.Text = agent.ModelUnavailable, "The model failed in the middle of its answer."
 		}
 	case errors.Is(err, api.ErrReasoningToolsRequireResponses), errors.Is(err, api.ErrReasoningEffortUnsupported):
-		out.Kind, out.Text = agent.ModelRejected, "This model does not take tools over this protocol: tell this agent's operator to choose another."
+		out.Kind, out.Text = agent.ModelRejected, noTools
 	case isNetwork:
 		out.Kind, out.Text, out.Cause = agent.ModelUnavailable, "The model's server cannot be reached.", network.Err
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -121,15 +130,17 @@ func byStatus(out *agent.ModelError, e *statusError) {
 		out.Kind, out.Text, out.Retry = agent.ModelThrottled, "The model has had too many requests: try again in a moment.", e.retry
 	case e.status == http.StatusRequestEntityTooLarge:
 		out.Kind, out.Text = agent.ModelTooLong, tooLong
+	case byWords(out, e.body):
 	case e.status == http.StatusNotFound:
 		out.Kind, out.Text = agent.ModelRejected, "There is no such model, or nothing at this address: tell this agent's operator."
-	case byWords(out, e.body):
 	case e.status >= http.StatusInternalServerError, e.status == http.StatusRequestTimeout:
 		out.Kind, out.Text = agent.ModelUnavailable, "The model's server does not answer now: try again in a moment."
 	default:
 		out.Kind, out.Text = agent.ModelRejected, "The model's server does not take this request: tell this agent's operator."
 	}
 }
+
+const noTools = "This model does not take tools over this protocol: tell this agent's operator to choose another."
 
 const tooLong = "This conversation is longer than the model takes: go on in a new one."
 
@@ -149,6 +160,8 @@ func byWords(out *agent.ModelError, body string) bool {
 		*out = *filtered(out.Cause)
 	case holds("context_length_exceeded", "context length", "maximum context", "context window", "exceed_context_size"):
 		out.Kind, out.Text = agent.ModelTooLong, tooLong
+	case holds("use /v1/responses", "in v1/responses"): // OpenAI
+		out.Kind, out.Text = agent.ModelRejected, noTools
 	case holds("does not support tools", "tool choice requires", "enable-auto-tool-choice"): // Ollama, vLLM
 		out.Kind, out.Text = agent.ModelRejected, "This model, as it is served, does not call tools: tell this agent's operator."
 	default:

@@ -45,7 +45,9 @@ type Config struct {
 type Model struct {
 	cfg    Config
 	client *http.Client
-	silent atomic.Bool // it does not know stream_options
+	// What the server answered without: stream_options, which older ones do not know, and reasoning, without which OpenAI's
+	// models since GPT-5.4 take no tools over chat completions.
+	silent, unreasoned atomic.Bool
 }
 
 var _ agent.Model = (*Model)(nil)
@@ -121,24 +123,31 @@ func (m *Model) wire(request *agent.ModelRequest) api.ChatCompletionRequest {
 	return out
 }
 
-// ask sends a request and assembles the answer. What a server does not know of the optional parts is left out then.
+// ask sends a request and assembles the answer. What a server does not take of the optional parts it is not sent again.
 func (m *Model) ask(ctx context.Context, credential identity.Secret, request api.ChatCompletionRequest, a *assembly) error {
 	client := m.library(credential, a)
+	silent, unreasoned := m.silent.Load(), m.unreasoned.Load()
 	for {
-		request.StreamOptions = nil
-		if !m.silent.Load() {
-			request.StreamOptions = &api.StreamOptions{IncludeUsage: true}
+		request.StreamOptions, request.ReasoningEffort = &api.StreamOptions{IncludeUsage: true}, ""
+		if silent {
+			request.StreamOptions = nil
+		}
+		if unreasoned {
+			request.ReasoningEffort = api.ReasoningEffortNone
 		}
 		stream, err := client.CreateChatCompletionStream(ctx, request)
 		if err == nil {
 			defer stream.Close()
+			m.silent.Store(silent)
+			m.unreasoned.Store(unreasoned)
 			return a.read(stream)
 		}
 		refused, isStatus := errors.AsType[*statusError](err)
 		switch {
-		case isStatus && refused.about("stream_options") && m.silent.CompareAndSwap(false, true):
-		case errors.Is(err, api.ErrReasoningToolsRequireResponses) && request.ReasoningEffort == "":
-			request.ReasoningEffort = api.ReasoningEffortNone
+		case !silent && isStatus && refused.about("stream_options"):
+			silent = true
+		case !unreasoned && (isStatus && refused.reasoning() || errors.Is(err, api.ErrReasoningToolsRequireResponses)):
+			unreasoned = true
 		default:
 			return err
 		}

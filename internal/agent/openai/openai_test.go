@@ -322,6 +322,54 @@ func TestOlderServersGetNoOptions(t *testing.T) {
 	}
 }
 
+// OpenAI's models of today refuse tools unless they are told not to reason, whatever their deployment is called.
+func TestToolsWithoutReasoning(t *testing.T) {
+	const refusal = `{"error":{"message":"Function tools with reasoning_effort are not supported for gpt-5.6-terra in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.","type":"invalid_request_error","param":"reasoning_effort","code":null}}`
+	for name, want := range map[string][]string{"gpt-5.6-terra": {"", "none", "none"}, "gpt-6-sol": {"none", "none"}, "chat": {"", "none", "none"}} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			cfg := scripted(t, func(w http.ResponseWriter, r *http.Request) {
+				var in struct {
+					Effort string `json:"reasoning_effort"`
+				}
+				if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+					t.Error(err)
+				}
+				if asked = append(asked, in.Effort); in.Effort != "none" {
+					http.Error(w, refusal, http.StatusBadRequest)
+					return
+				}
+				streams(said("x"), ends("stop"))(w, r)
+			})
+			cfg.Model = name
+			model, err := openai.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request := &agent.ModelRequest{Tools: []agent.ModelTool{{Name: "f", Schema: json.RawMessage(`{}`)}}, Limits: limits()}
+			for range 2 {
+				if answer, err := model.Stream(t.Context(), request, func(string) {}); err != nil || answer.Text != "x" {
+					t.Errorf("%v, %v", answer, err)
+				}
+			}
+			if !slices.Equal(asked, want) {
+				t.Errorf("asked with %q, want %q", asked, want)
+			}
+		})
+	}
+	t.Run("one that always reasons", func(t *testing.T) {
+		asked := 0
+		cfg := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			http.Error(w, refusal, http.StatusBadRequest)
+		})
+		_, _, err := ask(t, cfg, nil)
+		if kindOf(err) != agent.ModelRejected || asked != 2 || !strings.Contains(err.Error(), "does not take tools") {
+			t.Errorf("%v, asked %d times", err, asked)
+		}
+	})
+}
+
 func TestStopReachesTheModel(t *testing.T) {
 	gone := make(chan struct{})
 	cfg := scripted(t, func(w http.ResponseWriter, r *http.Request) {
