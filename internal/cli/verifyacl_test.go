@@ -231,7 +231,11 @@ func TestIndexWithoutKeys(t *testing.T) {
 func (w *world) impostors() {
 	w.t.Helper()
 	const twin, liar = "9e000000-0000-4000-8000-00000000eee1", "9e000000-0000-4000-8000-00000000eee2"
-	for id, name := range map[string]string{twin: "All  staff", liar: "x\nd1  nobody, user bob@contoso.example\x1b[1A"} {
+	const cyrillic, hidden, turned = "9e000000-0000-4000-8000-00000000eee3", "9e000000-0000-4000-8000-00000000eee4", "9e000000-0000-4000-8000-00000000eee5"
+	for id, name := range map[string]string{
+		twin: "All  staff", liar: "x\nd1  nobody, user bob@contoso.example\x1b[1A",
+		cyrillic: "finаnce", hidden: "press\u200b", turned: "\u202ellats",
+	} {
 		object, err := identity.ParseObjectID(id)
 		if err == nil {
 			err = w.entra.Server.Directory().AddGroup(&entraserver.Group{ID: object, Name: name, SecurityEnabled: true})
@@ -241,14 +245,33 @@ func (w *world) impostors() {
 		}
 	}
 	path := filepath.Join(w.t.TempDir(), "more.jsonl")
-	if err := os.WriteFile(path, []byte(`{"id":"d5","name":"n","content":"c","group":["`+liar+`"]}`), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(`{"id":"d5","name":"n","content":"c","group":["`+liar+`"]}`+"\n"+
+		`{"id":"d6","name":"n","content":"c","group":["`+cyrillic+`","`+hidden+`","`+turned+`"]}`), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	w.must("index", "push", path)
 	out := w.must("index", "pull-acl")
-	for _, says := range []string{"d4  group all staff (" + entraserver.AllStaff + ")\n", `d5  group "x\nd1  nobody, user bob@contoso.example\x1b[1A"` + "\n", "6 documents\n"} {
+	for _, says := range []string{"d4  group all staff (" + entraserver.AllStaff + ")\n", `d5  group "x\nd1  nobody, user bob@contoso.example\x1b[1A" (` + liar + ")\n", "7 documents\n",
+		"group finаnce (" + cyrillic + ")", `group "press\u200b" (` + hidden + ")", `group "\u202ellats" (` + turned + ")"} {
 		if !strings.Contains(out, says) {
 			w.t.Errorf("pull-acl does not say %q:\n%q", says, out)
+		}
+	}
+	out = w.must("index", "pull-acl", "--json")
+	if !strings.Contains(out, `{"id":"`+cyrillic+`","name":"finаnce","ambiguous":true}`) || strings.ContainsAny(out, "\u202e\x1b") {
+		w.t.Errorf("pull-acl --json:\n%q", out)
+	}
+	// The names of an ACL file decide who reads: one that looks like another's does not.
+	for name, says := range map[string]string{"finance": "look alike: give the object id", "finаnce": "letters of several alphabets: give the object id", "all staff": "look alike"} {
+		folder := w.t.TempDir()
+		for file, text := range map[string]string{"acl.yaml": "rules:\n- {path: '**', groups: ['" + name + "']}\n", "a.md": "# A\n"} {
+			if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		code, out, errs := w.run("index", "push", folder)
+		if code != 1 || !strings.Contains(errs, says) || strings.Contains(out, "uploaded") {
+			w.t.Errorf("an ACL file with the group %q: exit code %d\n%s%s", name, code, out, errs)
 		}
 	}
 }

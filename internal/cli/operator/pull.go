@@ -151,25 +151,28 @@ func (p *pullACL) unlisted(ctx context.Context, people, groups error) {
 	p.o.logger.DebugContext(ctx, "the directory cannot be listed", slog.String("refused", p.names.Refused()))
 }
 
-// reader is somebody who may read a document.
+// reader is somebody who may read a document. The id decides who it is; a name is for people.
 type reader struct {
-	ID   string `json:"id"`
-	Name string `json:"name,omitempty"`
-
-	other bool // another group has this name, too
+	ID        string `json:"id"`
+	Name      string `json:"name,omitempty"`
+	Ambiguous bool   `json:"ambiguous,omitempty"` // the name does not tell who it is
 }
 
-// String is the name. Whoever makes a group names it: a name that reads like several is quoted, and one that another group
-// has does not stand alone.
+func readerOf(id string, entry directory.Entry) reader {
+	return reader{ID: id, Name: entry.Name, Ambiguous: entry.Name != "" && !entry.Alone}
+}
+
+// String is the name, with the id where another name looks like it or not all names are known. A name that reads like several,
+// or holds what nobody sees, is quoted.
 func (r reader) String() string {
 	name := r.Name
-	if strings.ContainsAny(name, ",\"\n\r\t()") {
+	if strings.ContainsAny(name, ",\"()") || strings.ContainsFunc(name, func(c rune) bool { return !strconv.IsPrint(c) }) {
 		name = strconv.Quote(name)
 	}
 	switch {
 	case name == "":
 		return r.ID
-	case r.other:
+	case r.Ambiguous:
 		return name + " (" + r.ID + ")"
 	}
 	return name
@@ -185,13 +188,12 @@ func (p *pullACL) print(ctx context.Context, readers *acl.Readers) error {
 	}{Document: readers.Key, Everyone: readers.Allow(&acl.Person{}), Users: []reader{}, Groups: []reader{}, Scope: readers.Scope}
 	for _, id := range readers.Users {
 		if id != "all" && id != "none" {
-			out.Users = append(out.Users, reader{ID: id, Name: p.names.NameOfPerson(ctx, id).Name})
+			out.Users = append(out.Users, readerOf(id, p.names.NameOfPerson(ctx, id)))
 		}
 	}
 	for _, id := range readers.Groups {
 		if id != "all" && id != "none" {
-			entry := p.names.NameOfGroup(ctx, id)
-			out.Groups = append(out.Groups, reader{ID: id, Name: entry.Name, other: entry.Other})
+			out.Groups = append(out.Groups, readerOf(id, p.names.NameOfGroup(ctx, id)))
 		}
 	}
 	if p.asJSON {

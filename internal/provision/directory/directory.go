@@ -15,6 +15,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/graph"
+	"github.com/onbehalf/onbehalf/internal/provision/lookalike"
 )
 
 // Source is one way to Microsoft Graph.
@@ -28,6 +29,8 @@ type Source struct {
 // Directory asks Microsoft Graph. It may be used by many goroutines.
 type Directory struct {
 	sources []*source
+	table   *lookalike.Table
+	groups  func(ctx context.Context) (*groupNames, error) // asked for once
 
 	mu    sync.Mutex
 	names map[string]Entry
@@ -44,7 +47,9 @@ type source struct {
 type Entry struct {
 	Name  string // display name, or the user principal name of a person
 	Known bool   // false: the directory has no such object, or could not be asked
-	Other bool   // another group has the same name: anyone who may make groups may choose it
+	// Alone says that the name is enough to know whose it is: it is a person's, which a tenant has once, or that of a group
+	// which no other group's name looks like. Anyone who may make groups chooses their names.
+	Alone bool
 }
 
 // ErrUnasked says that no way to Microsoft Graph was open: nothing is known, not even that something does not exist.
@@ -52,7 +57,8 @@ var ErrUnasked = errors.New("Microsoft Graph could not be asked") //nolint:stati
 
 // New makes a directory of the ways to Graph, best first.
 func New(sources ...Source) *Directory {
-	d := &Directory{names: map[string]Entry{}}
+	d := &Directory{names: map[string]Entry{}, table: lookalike.NewTable()}
+	d.groups = once(d.listGroups)
 	for _, s := range sources {
 		d.sources = append(d.sources, &source{Source: s, once: once(s.Open), denied: map[string]error{}})
 	}
@@ -60,17 +66,17 @@ func New(sources ...Source) *Directory {
 }
 
 // once opens a source at its first use. A failure stays: what failed a moment ago would fail for each of a thousand names.
-func once(open func(context.Context) (*graph.Client, error)) func(context.Context) (*graph.Client, error) {
+func once[T any](open func(context.Context) (*T, error)) func(context.Context) (*T, error) {
 	var mu sync.Mutex
-	var client *graph.Client
+	var opened *T
 	var failure error
-	return func(ctx context.Context) (*graph.Client, error) {
+	return func(ctx context.Context) (*T, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if client == nil && failure == nil {
-			client, failure = open(ctx)
+		if opened == nil && failure == nil {
+			opened, failure = open(ctx)
 		}
-		return client, failure
+		return opened, failure
 	}
 }
 
@@ -119,23 +125,6 @@ func (d *Directory) Person(ctx context.Context, name string) (graph.User, error)
 	})
 }
 
-// GroupByName returns the object id of the one group with the display name: graph.ErrNotFound when there is none, and
-// another error when there are several.
-func (d *Directory) GroupByName(ctx context.Context, name string) (string, error) {
-	groups, err := ask(ctx, d, "group", func(c *graph.Client) ([]graph.Group, error) {
-		return graph.List[graph.Group](ctx, c, "/groups", url.Values{"$filter": {"displayName eq " + graph.Quote(name)}, "$select": {"id,displayName"}}, 10)
-	})
-	switch {
-	case err != nil:
-		return "", err
-	case len(groups) == 0:
-		return "", graph.ErrNotFound
-	case len(groups) > 1:
-		return "", fmt.Errorf("%d groups have this name: give the object id", len(groups))
-	}
-	return groups[0].ID, nil
-}
-
 // Group returns the group with the object id: graph.ErrNotFound when there is none.
 func (d *Directory) Group(ctx context.Context, id string) (graph.Group, error) {
 	return ask(ctx, d, "group", func(c *graph.Client) (graph.Group, error) {
@@ -166,56 +155,41 @@ func (d *Directory) People(ctx context.Context) ([]graph.User, error) {
 		return graph.List[graph.User](ctx, c, "/users", url.Values{"$select": {"id,displayName,userPrincipalName"}, "$top": {"999"}}, maxListed)
 	})
 	for _, person := range people {
-		d.remember(person.ID, Entry{Name: person.UserPrincipalName, Known: true})
+		d.remember(person.ID, Entry{Name: person.UserPrincipalName, Known: true, Alone: lookalike.Plain(person.UserPrincipalName)})
 	}
 	return people, err
-}
-
-// AllGroups lists the groups of the directory.
-func (d *Directory) AllGroups(ctx context.Context) ([]graph.Group, error) {
-	groups, err := ask(ctx, d, "list groups", func(c *graph.Client) ([]graph.Group, error) {
-		return graph.List[graph.Group](ctx, c, "/groups", url.Values{"$select": {"id,displayName"}, "$top": {"999"}}, maxListed)
-	})
-	fold := func(name string) string { return strings.Join(strings.Fields(strings.ToLower(name)), " ") }
-	named := map[string]int{}
-	for _, group := range groups {
-		named[fold(group.DisplayName)]++
-	}
-	for _, group := range groups {
-		d.remember(group.ID, Entry{Name: group.DisplayName, Known: true, Other: named[fold(group.DisplayName)] > 1})
-	}
-	return groups, err
 }
 
 // NameOfPerson and NameOfGroup say what an object id stands for. Where Graph may not be asked, or has no such object, the
 // entry is not known.
 func (d *Directory) NameOfPerson(ctx context.Context, id string) Entry {
-	return d.name(id, func() (string, error) {
+	return d.name(id, func() (Entry, error) {
 		user, err := d.Person(ctx, id)
-		return user.UserPrincipalName, err
+		return Entry{Name: user.UserPrincipalName, Alone: lookalike.Plain(user.UserPrincipalName)}, err
 	})
 }
 
-// NameOfGroup is NameOfPerson for groups.
+// NameOfGroup is NameOfPerson for groups. Where it takes asking for the group by itself, not all groups are known, and the name
+// is not enough.
 func (d *Directory) NameOfGroup(ctx context.Context, id string) Entry {
-	return d.name(id, func() (string, error) {
+	return d.name(id, func() (Entry, error) {
 		group, err := d.Group(ctx, id)
-		return group.DisplayName, err
+		return Entry{Name: group.DisplayName}, err
 	})
 }
 
 // maxNames bounds what is remembered.
 const maxNames = 50_000
 
-func (d *Directory) name(id string, find func() (string, error)) Entry {
+func (d *Directory) name(id string, find func() (Entry, error)) Entry {
 	d.mu.Lock()
 	entry, ok := d.names[id]
 	d.mu.Unlock()
 	if ok {
 		return entry
 	}
-	name, err := find()
-	entry = Entry{Name: name, Known: err == nil && name != ""}
+	entry, err := find()
+	entry.Known = err == nil && entry.Name != ""
 	d.remember(id, entry)
 	return entry
 }

@@ -50,7 +50,7 @@ func newFake(t *testing.T) *fake {
 		case r.URL.Path == "/v1.0/groups" && strings.Contains(r.URL.RawQuery, "twice"):
 			_, _ = w.Write([]byte(`{"value":[{"id":"1"},{"id":"2"}]}`))
 		case r.URL.Path == "/v1.0/groups" && strings.Contains(r.URL.RawQuery, "O%27%27Neill"):
-			_, _ = w.Write([]byte(`{"value":[{"id":"` + engineering + `"}]}`))
+			_, _ = w.Write([]byte(`{"value":[{"id":"` + engineering + `","displayName":"O'Neill"}]}`))
 		case r.URL.Path == "/v1.0/groups":
 			_, _ = w.Write([]byte(`{"value":[]}`))
 		default:
