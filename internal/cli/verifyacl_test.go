@@ -276,6 +276,44 @@ func (w *world) impostors() {
 	}
 }
 
+// What roles on storage allow is not guessed: it is undecided, and all else is proven.
+func TestVerifyWithRolesOnStorage(t *testing.T) {
+	const scope = "/subscriptions/x/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/a/blobServices/default/containers/c"
+	w := newWorld(t, &searchtest.Options{Configure: func(c *searchserver.Config) { c.Scopes = map[string][]string{entraserver.Bob: {scope}} }})
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"schema.json": `{"permissionFilterOption":"enabled","fields":[{"name":"id","type":"Edm.String","key":true,"filterable":true,"sortable":true},
+			{"name":"oid","type":"Collection(Edm.String)","permissionFilter":"userIds","filterable":true,"retrievable":false},
+			{"name":"scope","type":"Edm.String","permissionFilter":"rbacScope","filterable":true,"retrievable":false}]}`,
+		"docs.jsonl": `{"id":"open","oid":["all"]}
+			{"id":"hers","oid":["` + entraserver.Alice + `"],"scope":"` + scope + `"}
+			{"id":"stored","oid":["none"],"scope":"` + scope + `"}
+			{"id":"nobodys","oid":["none"],"scope":""}`,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.must("setup", "index", "apply", "--yes", "--schema", filepath.Join(folder, "schema.json"))
+	w.must("index", "push", filepath.Join(folder, "docs.jsonl"))
+	w.signIn("alice")
+	w.signIn("bob")
+	for _, more := range [][]string{nil, {"--documents", filepath.Join(folder, "docs.jsonl")}} {
+		code, out, errs := w.run(append([]string{"verify-acl", "--as", "alice,bob", "--anonymous", "--plaintext-cache"}, more...)...)
+		for _, says := range []string{
+			"? alice@contoso.example: 2 documents, as far as users and groups say; 1 undecided", "? bob@contoso.example: 3 documents, as far as users and groups say; 2 undecided",
+			"= anonymous: 1 documents, as the permissions say", "warning: field scope also lets roles on storage decide (rbacScope)", "which cannot be verified",
+		} {
+			if !strings.Contains(out+errs, says) {
+				t.Errorf("it does not say %q:\n%s%s", says, out, errs)
+			}
+		}
+		if code != 3 {
+			t.Errorf("exit code %d, want 3", code)
+		}
+	}
+}
+
 // A folder is the truth of who may read what, too.
 func TestFolderAgainstIndex(t *testing.T) {
 	w := newWorld(t, &searchtest.Options{})

@@ -28,15 +28,16 @@ type personVerdict struct {
 	Groups      int              `json:"groups"`
 	Allowed     int              `json:"allowed"`
 	Returned    int              `json:"returned"`
-	Leaks       int              `json:"leaks"`   // returned, and not allowed
-	Missing     int              `json:"missing"` // allowed, and not returned
+	Leaks       int              `json:"leaks"`               // returned, and not allowed
+	Missing     int              `json:"missing"`             // allowed, and not returned
+	Undecided   int              `json:"undecided,omitempty"` // not allowed by users and groups, and roles on storage may
 	Differences []acl.Difference `json:"differences"`
 	Predicted   []string         `json:"predicted,omitempty"`
 	Error       string           `json:"error,omitempty"` // why it could not be verified
 }
 
 func (v *verifyACL) report(result *verdict, failure error) error {
-	predicted, differ := 0, 0
+	predicted, differ, undecided := 0, 0, 0
 	for i := range result.People {
 		p := &result.People[i]
 		if !p.Verified {
@@ -44,6 +45,9 @@ func (v *verifyACL) report(result *verdict, failure error) error {
 		}
 		if p.Leaks+p.Missing > 0 {
 			differ++
+		}
+		if p.Undecided > 0 {
+			undecided++
 		}
 	}
 	result.Same = differ == 0 && failure == nil
@@ -63,6 +67,8 @@ func (v *verifyACL) report(result *verdict, failure error) error {
 	case predicted > 0:
 		return shell.Exit(exitPredicted, shell.Hint(fmt.Errorf("for %d of %d it was only predicted: nobody can be impersonated", predicted, len(result.People)),
 			"they sign in on this machine with: %s", v.o.people.LoginHint()))
+	case undecided > 0:
+		return shell.Exit(exitPredicted, fmt.Errorf("for %d of %d roles on storage may decide about documents, which cannot be verified", undecided, len(result.People)))
 	}
 	return nil
 }
@@ -93,6 +99,8 @@ func (v *verifyACL) show(result *verdict) {
 				}
 				line("    %s", key)
 			}
+		case p.Leaks+p.Missing == 0 && p.Undecided > 0:
+			line("? %s: %d documents, as far as users and groups say; %d undecided: roles on storage may allow them", p.Name, p.Returned, p.Undecided)
 		case p.Leaks+p.Missing == 0:
 			line("= %s: %d documents, as the permissions say", p.Name, p.Returned)
 		default:

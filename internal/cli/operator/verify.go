@@ -39,7 +39,7 @@ this machine the allowed documents are shown, and no more; for that Graph has to
 directory, such as an administrator (--bootstrap-client).
 
 Exit codes: 0 every document is as the permissions say, 1 something differs or could not be done, 2 wrong use,
-3 nothing differs, but for somebody it was only predicted.`,
+3 nothing differs, but for somebody it was only predicted, or roles on storage (rbacScope) may decide about documents.`,
 		Example: "  onbehalf verify-acl --as alice@contoso.com,bob@contoso.com --env .env\n" +
 			"  onbehalf verify-acl --as alice --anonymous --documents documents.jsonl --json --env .env",
 		Args: cobra.NoArgs,
@@ -95,6 +95,9 @@ func (v *verifyACL) run(ctx context.Context) error {
 	if !v.fields.Enforced {
 		fmt.Fprintf(v.Err, "warning: index %s does not enforce permissions: who may query sees every document\n", v.o.index)
 	}
+	if v.fields.Scope != "" {
+		fmt.Fprintf(v.Err, "warning: %s\n", shell.PrintableLine(rolesUnknown(v.fields.Scope)))
+	}
 	total, err := v.admin.Search(ctx, acl.Everything(), &search.Query{Count: true, Top: new(0)})
 	switch {
 	case err == nil:
@@ -117,6 +120,14 @@ func (v *verifyACL) run(ctx context.Context) error {
 	return v.report(&result, errors.Join(failures...))
 }
 
+// rolesUnknown says why what roles on storage allow cannot be worked out.
+//
+// https://learn.microsoft.com/azure/search/search-query-access-control-rbac-enforcement
+func rolesUnknown(field string) string {
+	return "field " + field + " also lets roles on storage decide (rbacScope). The service's documentation names one role, Storage Blob Data Reader on the container, " +
+		"and does not say whether others, those of the account or the subscription, and conditions count: documents that name a scope and that users and groups do not allow are counted as undecided"
+}
+
 // open gets everything ready that does not depend on the people.
 func (v *verifyACL) open(ctx context.Context) error {
 	if err := v.o.open(); err != nil {
@@ -132,9 +143,6 @@ func (v *verifyACL) open(ctx context.Context) error {
 	}
 	if v.fields, err = acl.FieldsOf(definition); err != nil {
 		return err
-	}
-	if v.fields.Scope != "" {
-		return fmt.Errorf("field %s lets roles on storage decide (rbacScope), which this command cannot look up", v.fields.Scope)
 	}
 	v.admin = service.Index(v.o.index)
 	v.server = v.admin
@@ -291,20 +299,21 @@ func (v *verifyACL) look(ctx context.Context, s *subject) (*personVerdict, error
 		}
 		return out, nil
 	}
-	user := search.DangerouslyPublicOnly()
+	user, undecided := search.DangerouslyPublicOnly(), acl.Nothing() // no person has no roles
 	if !s.anybody {
+		undecided = v.reference.Scoped(ctx)
 		token, err := v.delegated.exchanger.Exchange(ctx, s.caller, v.delegated.config.Server.Cloud.SearchScope(), "")
 		if err != nil {
 			return out, err
 		}
 		user = search.ByToken{Token: token}
 	}
-	comparison, err := acl.Compare(allowed, acl.Visible(ctx, v.server, v.fields, user))
+	comparison, err := acl.Compare(allowed, acl.Visible(ctx, v.server, v.fields, user), undecided)
 	if err != nil {
 		return out, err
 	}
 	out.Allowed, out.Returned = comparison.Allowed, comparison.Returned
-	out.Leaks, out.Missing, out.Differences = comparison.Leaks, comparison.Missing, comparison.Differences
+	out.Leaks, out.Missing, out.Undecided, out.Differences = comparison.Leaks, comparison.Missing, comparison.Undecided, comparison.Differences
 	return out, nil
 }
 

@@ -99,6 +99,8 @@ func (r *Readers) Allow(p *Person) bool {
 type Reference interface {
 	// Allowed yields the keys of all documents that the person may read, ascending.
 	Allowed(ctx context.Context, p *Person) iter.Seq2[string, error]
+	// Scoped yields the keys of all documents that name a scope, ascending: roles on storage may allow them, too.
+	Scoped(ctx context.Context) iter.Seq2[string, error]
 	// Describe says in a few words where the permissions come from.
 	Describe() string
 }
@@ -122,6 +124,9 @@ func (f *fromIndex) Describe() string {
 
 // Allowed implements [Reference].
 func (f *fromIndex) Allowed(ctx context.Context, p *Person) iter.Seq2[string, error] {
+	if f.fields.Users == "" && f.fields.Groups == "" {
+		return Nothing()
+	}
 	if !f.fields.Readable {
 		return keys(pages(ctx, f.index, &f.fields, elevated.DangerouslyReadEverything(), f.fields.filter(p), f.fields.Key))
 	}
@@ -134,6 +139,15 @@ func (f *fromIndex) Allowed(ctx context.Context, p *Person) iter.Seq2[string, er
 			}
 		}
 	}
+}
+
+// Scoped implements [Reference].
+func (f *fromIndex) Scoped(ctx context.Context) iter.Seq2[string, error] {
+	if f.fields.Scope == "" {
+		return Nothing()
+	}
+	filter := fmt.Sprintf("%s ne null and %s ne ''", f.fields.Scope, f.fields.Scope)
+	return keys(pages(ctx, f.index, &f.fields, elevated.DangerouslyReadEverything(), filter, f.fields.Key))
 }
 
 // filter says, in OData, what the permission fields of a document must hold for the person. GUIDs need no escaping.

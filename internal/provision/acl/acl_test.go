@@ -80,18 +80,21 @@ func seq(keys ...string) iter.Seq2[string, error] {
 
 func TestCompare(t *testing.T) {
 	for _, tt := range []struct {
-		desc              string
-		allowed, returned []string
-		want              acl.Comparison
+		desc                         string
+		allowed, returned, undecided []string
+		want                         acl.Comparison
 	}{
-		{"nothing", nil, nil, acl.Comparison{Differences: []acl.Difference{}}},
-		{"the same", []string{"a", "b"}, []string{"a", "b"}, acl.Comparison{Allowed: 2, Returned: 2, Differences: []acl.Difference{}}},
-		{"a leak at the end", []string{"a"}, []string{"a", "b"}, acl.Comparison{Allowed: 1, Returned: 2, Leaks: 1, Differences: []acl.Difference{{Key: "b", Returned: true}}}},
-		{"both ways", []string{"a", "c", "d"}, []string{"b", "c"}, acl.Comparison{Allowed: 3, Returned: 2, Leaks: 1, Missing: 2, Differences: []acl.Difference{
+		{"nothing", nil, nil, nil, acl.Comparison{Differences: []acl.Difference{}}},
+		{"the same", []string{"a", "b"}, []string{"a", "b"}, nil, acl.Comparison{Allowed: 2, Returned: 2, Differences: []acl.Difference{}}},
+		{"a leak at the end", []string{"a"}, []string{"a", "b"}, nil, acl.Comparison{Allowed: 1, Returned: 2, Leaks: 1, Differences: []acl.Difference{{Key: "b", Returned: true}}}},
+		{"both ways", []string{"a", "c", "d"}, []string{"b", "c"}, nil, acl.Comparison{Allowed: 3, Returned: 2, Leaks: 1, Missing: 2, Differences: []acl.Difference{
 			{Key: "a", Allowed: true}, {Key: "b", Returned: true}, {Key: "d", Allowed: true},
 		}}},
+		{"what roles may allow", []string{"a", "b"}, []string{"a", "c", "d"}, []string{"a", "b", "c", "e"}, acl.Comparison{Allowed: 2, Returned: 3, Leaks: 1, Missing: 1, Undecided: 2, Differences: []acl.Difference{
+			{Key: "b", Allowed: true}, {Key: "d", Returned: true},
+		}}},
 	} {
-		got, err := acl.Compare(seq(tt.allowed...), seq(tt.returned...))
+		got, err := acl.Compare(seq(tt.allowed...), seq(tt.returned...), seq(tt.undecided...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +103,7 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	for _, broken := range [][2][]string{{{"a", "!"}, {"a"}}, {{"a"}, {"!"}}} {
-		if _, err := acl.Compare(seq(broken[0]...), seq(broken[1]...)); err == nil {
+		if _, err := acl.Compare(seq(broken[0]...), seq(broken[1]...), acl.Nothing()); err == nil {
 			t.Errorf("%v: no error", broken)
 		}
 	}
@@ -168,7 +171,7 @@ func TestServiceAgrees(t *testing.T) {
 			{acl.Person{}, search.DangerouslyPublicOnly(), documents / 5},
 		} {
 			for _, reference := range []acl.Reference{acl.FromIndex(index, fields), input} {
-				got, failure := acl.Compare(reference.Allowed(t.Context(), &tt.person), acl.Visible(t.Context(), index, fields, tt.user))
+				got, failure := acl.Compare(reference.Allowed(t.Context(), &tt.person), acl.Visible(t.Context(), index, fields, tt.user), acl.Nothing())
 				if failure != nil || !got.Same() || got.Allowed != tt.allowed {
 					t.Errorf("%s, %s, by %s: %+v, %v; want %d", name, tt.user.SeesAs(), reference.Describe(), got, failure, tt.allowed)
 				}
@@ -177,7 +180,7 @@ func TestServiceAgrees(t *testing.T) {
 		checkPull(t, index, fields, documents)
 		// A person who is in one group more, by Graph, than the service knows of.
 		more := acl.Person{Object: object(t, entraserver.Carol), Groups: []string{entraserver.Finance}}
-		got, err := acl.Compare(acl.FromIndex(index, fields).Allowed(t.Context(), &more), acl.Visible(t.Context(), index, fields, service.As("carol")))
+		got, err := acl.Compare(acl.FromIndex(index, fields).Allowed(t.Context(), &more), acl.Visible(t.Context(), index, fields, service.As("carol")), acl.Nothing())
 		if err != nil || got.Missing != documents/5 || got.Leaks != 0 {
 			t.Errorf("%s: %d missing, %d leaks, %v", name, got.Missing, got.Leaks, err)
 		}

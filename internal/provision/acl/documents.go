@@ -3,6 +3,7 @@ package acl
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -36,7 +37,7 @@ func readersOf(raw search.Document, fields *Fields) (Readers, error) {
 	}
 	readers := Readers{Key: d.key}
 	if err = d.read(fields.Users, &readers.Users); err == nil {
-		err = d.read(fields.Groups, &readers.Groups)
+		err = errors.Join(d.read(fields.Groups, &readers.Groups), d.read(fields.Scope, &readers.Scope))
 	}
 	return readers, err
 }
@@ -54,6 +55,17 @@ func (f *fromInput) Allowed(_ context.Context, p *Person) iter.Seq2[string, erro
 	return func(yield func(string, error) bool) {
 		for i := range f.documents {
 			if f.documents[i].Allow(p) && !yield(f.documents[i].Key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Scoped implements [Reference].
+func (f *fromInput) Scoped(context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for i := range f.documents {
+			if f.documents[i].Scope != "" && !yield(f.documents[i].Key, nil) {
 				return
 			}
 		}
