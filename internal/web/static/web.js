@@ -139,6 +139,7 @@ document.addEventListener("submit", async (e) => {
       fit();
       measure();
       follow = true;
+      if (!conversation) shelf("asked", "yes");
       if (!conversation) location.assign("/c/" + (await answer.json()).id);
     }
   } catch {
@@ -229,6 +230,9 @@ document.addEventListener("keydown", (e) => {
 
 // The conversation as it grows.
 let source = null, over = false, follow = false, spoken = "";
+// The page of a conversation that was just begun tells of an answer that came before it, too.
+let begun = Boolean(conversation && shelf("asked"));
+shelf("asked", "");
 
 const atEnd = () => innerHeight + scrollY > document.documentElement.scrollHeight - 120;
 
@@ -238,6 +242,8 @@ function parse(html) {
   for (const field of piece.content.querySelectorAll("input[name=csrf]")) field.value = csrf;
   return piece.content;
 }
+
+function announce(card) { say(card.querySelector("h3").textContent + " " + card.querySelector("p").textContent); }
 
 // Puts a message in the place of its older self: what is open stays open, what has the focus keeps it.
 function put(next) {
@@ -252,7 +258,7 @@ function put(next) {
     old.replaceWith(next);
     if (held) ($(held)?.querySelector("summary, button, a") ?? question).focus({ preventScroll: true });
   }
-  for (const card of news) say(card.querySelector("h3").textContent + " " + card.querySelector("p").textContent);
+  news.forEach(announce);
   return next;
 }
 
@@ -304,6 +310,13 @@ const on = {
     const ids = new Set(messages.map((m) => m.id));
     for (const old of [...log.children]) if (!ids.has(old.id)) old.remove();
     messages.map(put).forEach((m, i) => { if (log.children[i] !== m) log.insertBefore(m, log.children[i]); });
+    if (begun) {
+      begun = false;
+      main.dataset.state = d.state === "running" ? "" : "running"; // setState tells of a change
+      if (d.state === "running") setState(d.state);
+      for (const card of log.querySelectorAll(".card.ask, .card.refusal")) announce(card);
+      speak([...log.querySelectorAll(".message.assistant .text")].map((text) => text.innerText).join("\n"), false);
+    }
     setState(d.state);
     scroll(was);
   },
