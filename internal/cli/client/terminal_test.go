@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/signin"
 	"github.com/onbehalf/onbehalf/signin/vault"
@@ -160,5 +163,29 @@ func TestTableAtANarrowTerminal(t *testing.T) {
 		if diff := cmp.Diff(tt.want, out.String()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.desc, diff)
 		}
+	}
+}
+
+// A server answers before it keeps the chain of a call, and is asked again.
+func TestChainThatComesLate(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked < 3 || r.URL.Path != "/api/chain/c0ffee" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":"c0ffee"}`)
+	}))
+	defer server.Close()
+	u, err := url.Parse(server.URL + "/mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &signer{opened: &opened{server: u}, http: server.Client()}
+	if call, err := s.awaitChain(t.Context(), identity.Token{}, "c0ffee"); err != nil || call.ID != "c0ffee" || asked != 3 {
+		t.Errorf("%+v, %v, asked %d times", call, err, asked)
+	}
+	if _, err := s.awaitChain(t.Context(), identity.Token{}, "foreign"); !errors.Is(err, errNoCall) || asked != 3+chainTries {
+		t.Errorf("another's call: %v, asked %d times", err, asked)
 	}
 }

@@ -45,11 +45,13 @@ func (o *operator) delegate() (*delegate, error) {
 	}); err != nil {
 		return nil, err
 	}
-	d.exchanger, err = obo.New(obo.Config{
+	if d.exchanger, err = obo.New(obo.Config{
 		Cloud: config.Server.Cloud, Tenant: config.Server.Tenants[0], Client: config.Server.Client, Credential: config.Credential,
 		HTTPClient: config.EntraClient, Now: o.app.Now, Logger: o.logger,
-	})
-	return d, err
+	}); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 func (d *delegate) close() {

@@ -159,7 +159,7 @@ func (o *operator) service() (*searchclient.Client, error) {
 	}
 	service, err := searchclient.New(config)
 	if err != nil {
-		return nil, shell.Usage(err)
+		return nil, shell.Wrong("AZURE_SEARCH_ENDPOINT", err)
 	}
 	return service, nil
 }
