@@ -94,3 +94,68 @@ func FuzzClaims(f *testing.F) {
 		}
 	})
 }
+
+// FuzzControl sends anything to the control API: it is answered, and what is in force after it can be read and asked for.
+func FuzzControl(f *testing.F) {
+	for path, bodies := range map[string][]string{
+		"policies":              {`{"rules":[{"require":"mfa","people":["alice"]},{"require":"fresh-sign-in","seconds":-1}]}`, `{"consent_missing":[{"client":"*"}],"access_token_seconds":1e9}`, `null`, `[]`},
+		"tokens":                {`{"header":{"alg":"none"},"claims":{"aud":"x","exp":1e999},"key":"unknown"}`, `{"claims":{"a":{"b":[1,"2",null]}},"key":"old"}`, `{}`},
+		"clock/advance":         {`{"seconds":3600}`, `{"seconds":-1}`, `{"seconds":9223372036854775807}`, `{"seconds":1e300}`},
+		"faults":                {`{"endpoint":"token","count":3,"status":503,"delay_ms":1}`, `{"count":-1}`, `{"status":99}`},
+		"devicecodes/A/approve": {`{"user":"alice"}`, `{"user":"../x"}`},
+		"scenario/mfa":          {``}, "reset": {``}, "keys/rotate": {``}, "requests": {``},
+	} {
+		for _, body := range bodies {
+			f.Add("POST", "/_local/"+path, body)
+			f.Add("PUT", "/_local/"+path, body)
+		}
+	}
+	s, err := New(Config{URL: "https://localhost:8443"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, method, path, body string) {
+		target, err := url.ParseRequestURI(path)
+		if err != nil || !strings.HasPrefix(target.Path, "/_local/") || strings.Contains(path, "keys/rotate") && len(body) > 0 {
+			return
+		}
+		for _, r := range []*http.Request{
+			httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)),
+			httptest.NewRequest(http.MethodGet, "/_local/policies", http.NoBody),
+			httptest.NewRequest(http.MethodPost, "/_local/reset", http.NoBody),
+		} {
+			if r.URL.Path == "/" {
+				r.Method, r.URL = method, target
+				r.Header.Set("Content-Type", "application/json")
+			}
+			r.Host, r.RemoteAddr = "localhost:8443", "127.0.0.1:1"
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code >= http.StatusInternalServerError && w.Code != http.StatusNotImplemented {
+				t.Fatalf("%s %s %s: %d %s", r.Method, r.URL, body, w.Code, w.Body)
+			}
+			if strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") && w.Body.Len() > 0 && !json.Valid(w.Body.Bytes()) {
+				t.Fatalf("%s %s %s: not JSON: %s", r.Method, r.URL, body, w.Body)
+			}
+		}
+	})
+}
+
+// FuzzPolicies reads anything as a file of policies.
+func FuzzPolicies(f *testing.F) {
+	f.Add("rules:\n- require: mfa\n  people: [alice]\nrevoked: [bob]\nresource_parameter: strict\n")
+	f.Add("a: &a [*a]\n")
+	f.Add("revoked: &a [x]\ndisabled: *a\n---\nx")
+	s, err := New(Config{URL: "https://localhost:8443"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ReadPolicies(strings.NewReader(text))
+		if err == nil && s.SetPolicies(p) == nil {
+			if _, err := json.Marshal(p); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -388,4 +389,40 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	if _, err := httpguard.New(httpguard.Config{}); err == nil {
 		t.Error("a guard without a host was accepted")
 	}
+}
+
+// FuzzGuard sends anything: only a request for our name, from no foreign page, in one message gets through.
+func FuzzGuard(f *testing.F) {
+	f.Add("POST", "mcp.contoso.com", "", "203.0.113.9, 10.0.0.1", `{"jsonrpc":"2.0"}`)
+	f.Add("POST", "[::1]:80", "https://inspector.contoso.com", "::ffff:1.2.3.4", "\ufeff[")
+	f.Add("OPTIONS", "LOCALHOST.", "null", ",,", "")
+	f.Add("GET", "mcp.contoso.com.evil.example", "http://localhost.evil.example", "[::1%25x]:1", "")
+	f.Add("POST", "mcp.contoso.com:99999", "http://127.0.0.1:1@evil.example", "", strings.Repeat("x", 101))
+	through := false
+	h := whole(guard(f, func(c *httpguard.Config) {
+		c.Proxies, c.Calls, c.Failures = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, -1, -1
+	}), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { through = true }))
+	f.Fuzz(func(t *testing.T, method, host, origin, forwarded, body string) {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
+		r.Method, r.Host = method, host
+		r.Header.Set("Authorization", "Bearer x")
+		r.Header.Set("X-Forwarded-For", forwarded)
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		w := httptest.NewRecorder()
+		through = false
+		h.ServeHTTP(w, r)
+		if w.Code >= http.StatusInternalServerError || w.Body.Len() > 0 && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		if !through {
+			return
+		}
+		page, err := url.Parse(origin)
+		foreign := func(text string) bool { return strings.Contains(strings.ToLower(text), "evil") }
+		if foreign(host) || err != nil || foreign(page.Hostname()) || method == http.MethodPost && (len(body) > 100 || strings.HasPrefix(strings.TrimLeft(body, " \t\r\n\ufeff"), "[")) {
+			t.Errorf("%s, Host %q, Origin %q, %q got through", method, host, origin, body)
+		}
+	})
 }

@@ -93,3 +93,20 @@ func TestCleanLeaksNothing(t *testing.T) {
 		t.Errorf("got %v, want Entra's answer without its description", got)
 	}
 }
+
+// FuzzFrom gives it any answer, read before or not: it is Entra's answer all the same, and short.
+func FuzzFrom(f *testing.F) {
+	f.Add(400, mfa, true)
+	f.Add(503, "<html>", false)
+	f.Add(200, `{"access_token":"x"}`, true)
+	f.Add(400, `{"error":"x","suberror":"y","claims":"{\"z\":1}"}`, false)
+	f.Fuzz(func(t *testing.T, status int, body string, drained bool) {
+		err := callErr(status, body, drained)
+		if msalerr.From(err) == nil || msalerr.Clean(err) == nil {
+			t.Error("an answer is lost")
+		}
+		if text := msalerr.Clean(err).Error(); len(text) > 10_000 {
+			t.Errorf("%d characters", len(text))
+		}
+	})
+}

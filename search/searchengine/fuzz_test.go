@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/onbehalf/onbehalf/search"
@@ -73,6 +75,41 @@ func FuzzQuery(f *testing.F) {
 		}
 		if *r.Count != int64(len(r.Hits)) {
 			t.Fatalf("%+v: %d hits, counted %d", q, len(r.Hits), *r.Count)
+		}
+	})
+}
+
+// Whatever lies where a snapshot should, what is found is what the log says.
+func FuzzSnapshot(f *testing.F) {
+	dir := f.TempDir()
+	e, err := searchengine.Open(searchengine.Config{Dir: dir})
+	if err != nil {
+		f.Fatal(err)
+	}
+	define(f, e, typesIndex)
+	upload(f, e, "types", `{"id":"1","s":"quick fox","i":1,"tags":["x","y"],"cs":[{"a":"z","n":2},{}],"users":["all"]}`, `{"id":"2","s":"slow fox","users":["`+u1+`"]}`)
+	if err = e.Close(); err != nil {
+		f.Fatal(err)
+	}
+	snapshots, err := filepath.Glob(filepath.Join(dir, "indexes", "*", "snapshot-*"))
+	if err != nil || len(snapshots) != 1 {
+		f.Fatalf("%q, %v", snapshots, err)
+	}
+	good, err := os.ReadFile(snapshots[0])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)/2])
+	f.Add(append(bytes.Clone(good), 0))
+	f.Add(bytes.Replace(good, []byte("fox"), []byte("foxes"), 1))
+	f.Fuzz(func(t *testing.T, snapshot []byte) {
+		if err := os.WriteFile(snapshots[0], snapshot, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := open(t, searchengine.Config{Dir: dir})
+		if got := keys(t, e.Index("types"), person(t, u1), &search.Query{Search: "fox", OrderBy: []string{"id"}}); got != "1 2" {
+			t.Errorf("%q", got)
 		}
 	})
 }

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -178,3 +180,64 @@ func TestBridgeAnswersForTheServer(t *testing.T) {
 		})
 	}
 }
+
+// FuzzBridgeAnswer answers a message with anything: what comes out is JSON, a message a line.
+func FuzzBridgeAnswer(f *testing.F) {
+	f.Add("text/event-stream", ": ping\n\nid: 1\r\nevent: message\r\ndata: {\"jsonrpc\":\"2.0\",\ndata:\"id\":1,\"result\":{\"protocolVersion\":\"2025-11-25\"}}\n\ndata: x\n\n", "initialize")
+	f.Add("application/json; charset=utf-8", `{"jsonrpc":"2.0","id":1,"result":{"a":"\u2028\n"}}`, "tools/call")
+	f.Add("application/json", `{"jsonrpc":"2.0","id":1,"error":null}`, "x")
+	f.Fuzz(func(t *testing.T, mediaType, body, method string) {
+		var out bytes.Buffer
+		b := &bridge{out: &out, logger: slog.New(slog.DiscardHandler)}
+		e := envelope{ID: json.RawMessage("1"), Method: method}
+		_ = b.answer(e, &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {mediaType}}, Body: io.NopCloser(strings.NewReader(body))})
+		for line := range bytes.Lines(out.Bytes()) {
+			if !json.Valid(line) || line[len(line)-1] != '\n' {
+				t.Errorf("%q came out of %q", line, body)
+			}
+		}
+	})
+}
+
+// FuzzBridgeMessage gives the bridge any line of a client.
+func FuzzBridgeMessage(f *testing.F) {
+	for _, seed := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`,
+		`{"method":"notifications/cancelled","params":{"requestId":1}}`, `{"id":{},"method":"x"}`, `[{}]`, `{"params":[]}`, `{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"a\nb","uri":"ü"}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	server, err := url.Parse("http://localhost:1/mcp")
+	if err != nil {
+		f.Fatal(err)
+	}
+	handler, err := signin.NewHandler(server, always{err: &signin.Needed{}}, signin.HandlerConfig{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var out bytes.Buffer
+		b := &bridge{
+			out: &out, logger: slog.New(slog.DiscardHandler), handler: handler, server: server.String(),
+			explain: func(_ context.Context, err error) string { return err.Error() },
+			client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent, _ := io.ReadAll(r.Body)
+				if !json.Valid(sent) {
+					t.Errorf("%q was sent", sent)
+				}
+				return &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody}, nil
+			})},
+		}
+		_ = b.run(t.Context(), bytes.NewReader(line))
+		for line := range bytes.Lines(out.Bytes()) {
+			if !json.Valid(line) {
+				t.Errorf("%q came out", line)
+			}
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements [http.RoundTripper].
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
