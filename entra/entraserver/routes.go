@@ -43,6 +43,17 @@ func (s *Server) table() map[string]endpoint {
 	return routes
 }
 
+// subtrees lists the paths of a table that end with "/*".
+func subtrees(routes map[string]endpoint) []string {
+	var paths []string
+	for route := range routes {
+		if _, path, _ := strings.Cut(route, " "); strings.HasSuffix(path, "/*") {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
@@ -89,13 +100,10 @@ func (s *Server) find(r *http.Request) (found endpoint, tenant string, status in
 	if rest != "" {
 		candidates = append(candidates, "/{tenant}/"+rest)
 	}
-	for at := path; ; {
-		i := strings.LastIndexByte(at, '/')
-		if i <= 0 {
-			break
+	for _, subtree := range s.subtrees {
+		if strings.HasPrefix(path, strings.TrimSuffix(subtree, "*")) {
+			candidates = append(candidates, subtree)
 		}
-		at = at[:i]
-		candidates = append(candidates, at+"/*")
 	}
 	status = http.StatusNotFound
 	for _, candidate := range candidates {

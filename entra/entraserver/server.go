@@ -83,6 +83,7 @@ type Server struct {
 	pages    *pages
 	foreign  *foreignKeys
 	routes   map[string]endpoint
+	subtrees []string // of routes: what serves all below it
 	handler  http.Handler
 }
 
@@ -148,6 +149,7 @@ func (s *Server) prepare() error {
 		return fmt.Errorf("local Entra: %w", err)
 	}
 	s.routes = s.table()
+	s.subtrees = subtrees(s.routes)
 	s.traffic = localhost.NewTraffic(s.endpointName, s.writeFault)
 	s.handler = s.traffic.Watch(http.HandlerFunc(s.serve))
 	return nil
