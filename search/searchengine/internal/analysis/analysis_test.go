@@ -224,3 +224,29 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// What takes quadratic time or memory of a long text would not end here.
+func TestLongTexts(t *testing.T) {
+	const size = 4 << 20
+	for _, name := range []string{"standard.lucene", "simple", "en.lucene"} {
+		if got, want := len(named(t, name).Append(nil, strings.Repeat("a", size))), (size+254)/255; got != want {
+			t.Errorf("%s: %d tokens, want %d", name, got, want)
+		}
+	}
+	d := &search.Definition{}
+	if err := json.Unmarshal([]byte(`{"name":"paths","analyzers":[{"name":"p","@odata.type":"#Microsoft.Azure.Search.CustomAnalyzer","tokenizer":"path_hierarchy_v2"}]}`), d); err != nil {
+		t.Fatal(err)
+	}
+	set, err := analysis.New(d, analysis.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := set.Analyzer("p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := a.Append(nil, strings.Repeat("/a", size))
+	if last := tokens[len(tokens)-1]; len(last.Term) != 32_766 {
+		t.Errorf("the longest path has %d bytes", len(last.Term))
+	}
+}

@@ -42,11 +42,14 @@ type cutter struct {
 }
 
 func (c *cutter) add(start, end int) {
-	for end-start > c.max && utf8.RuneCountInString(c.text[start:end]) > c.max {
+	for end-start > c.max {
 		split := start
-		for range c.max {
+		for n := 0; n < c.max && split < end; n++ { // a count of the whole rest each time would take quadratic time
 			_, size := utf8.DecodeRuneInString(c.text[split:end])
 			split += size
+		}
+		if split == end {
+			break
 		}
 		c.tokens = append(c.tokens, Token{Term: c.text[start:split], Start: start, End: split, Position: c.position})
 		c.position++

@@ -97,6 +97,10 @@ func grams(least, most int, edge bool, belongs func(rune) bool) tokenizer {
 	}
 }
 
+// longestPath is how many bytes of a path count: Lucene takes no longer term, and all tokens of a path of n bytes have up
+// to n² in all.
+const longestPath = 32_766
+
 // paths makes of a/b/c the tokens a, a/b and a/b/c, all of one position.
 func paths(delimiter, replacement string, skip int) tokenizer {
 	return func(tokens []Token, text string) []Token {
@@ -113,7 +117,10 @@ func paths(delimiter, replacement string, skip int) tokenizer {
 			if i < 0 {
 				i = len(text) - end
 			}
-			if end += i; end > start {
+			if end += i; end-start > longestPath {
+				return tokens
+			}
+			if end > start {
 				term := text[start:end]
 				if replacement != delimiter {
 					term = strings.ReplaceAll(term, delimiter, replacement)
