@@ -118,7 +118,7 @@ var (
 // A flag that a page names is there, and at the command for which the page names it.
 func TestPagesNameFlagsThatThereAre(t *testing.T) {
 	all := commands(t)
-	foreign := []string{"disable-resource-parameter", "cacert"} // of mcp-remote and curl
+	foreign := []string{"disable-resource-parameter", "cacert", "env-file"} // of mcp-remote, curl and docker
 	var known []string
 	for _, cmd := range all {
 		known = append(known, flagNames(cmd)...)
