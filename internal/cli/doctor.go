@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,8 @@ import (
 
 type doctorFlags struct {
 	asJSON, list         bool
-	verbose              bool
+	verbose, strict      bool
+	skip                 []string
 	tokenFile, errorFile string
 	account              string
 	people               *client.People
@@ -60,6 +62,8 @@ an HTTP answer, a line of a log. Both take - for standard input. Exit code 1 whe
 	flags := cmd.Flags()
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print every check, as soon as it is through")
+	flags.BoolVar(&f.strict, "strict", false, "fail (exit code 1) on what is warned of, too")
+	flags.StringSliceVar(&f.skip, "skip", nil, "leave these `CHECKS` out, and what needs them: ids or areas such as server,person")
 	flags.BoolVar(&f.list, "list", false, "print the ids of all checks and what they check")
 	flags.StringVar(&f.tokenFile, "token-file", "", "explain the access token in this `FILE` instead; - for standard input")
 	flags.StringVar(&f.errorFile, "error-file", "", "explain the error in this `FILE` instead, offline; - for standard input")
@@ -75,6 +79,26 @@ func (a *app) listChecks() error {
 		if _, err := fmt.Fprintf(a.Out, "%-33s  %s\n", c.ID, c.Title); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// knownChecks refuses names that are neither a check nor an area.
+func knownChecks(names []string) error {
+	var known []string
+	for _, c := range doctor.List() {
+		area, _, _ := strings.Cut(c.ID, ".")
+		known = append(known, c.ID, area)
+	}
+	for _, name := range names {
+		if slices.Contains(known, name) {
+			continue
+		}
+		err := fmt.Errorf("--skip: there is no check or area %q", name)
+		if near := shell.Nearest(name, known); near != "" {
+			return shell.Usage(shell.Hint(err, "did you mean %s?", near))
+		}
+		return shell.Usage(shell.Hint(err, "onbehalf doctor --list shows all"))
 	}
 	return nil
 }
@@ -149,10 +173,14 @@ func (a *app) explainToken(cmd *cobra.Command, f doctorFlags) error {
 }
 
 func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
+	if err := knownChecks(f.skip); err != nil {
+		return err
+	}
 	cfg, err := a.doctorConfig(f)
 	if err != nil {
 		return err
 	}
+	cfg.Skip = f.skip
 	if err = a.doctorAdministrator(cmd.Context(), f, &cfg); err != nil {
 		return err
 	}
@@ -162,6 +190,9 @@ func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
 	}
 	if failed := report.Count(exam.Fail); failed > 0 {
 		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks failed: %s", failed, len(report.Results), strings.Join(report.IDs(exam.Fail), ", ")))
+	}
+	if warned := report.Count(exam.Warn); f.strict && warned > 0 {
+		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks warn, and --strict was given: %s", warned, len(report.Results), strings.Join(report.IDs(exam.Warn), ", ")))
 	}
 	return nil
 }

@@ -221,8 +221,29 @@ func (c *clinic) examine(changed map[string]string, configure func(*doctor.Confi
 	if configure != nil {
 		configure(&cfg)
 	}
-	return doctor.Run(c.t.Context(), cfg, nil)
+	report := doctor.Run(c.t.Context(), cfg, nil)
+	c.keepsSecrets(report)
+	return report
 }
+
+// keepsSecrets wants nothing secret in a report: no secret of the settings, wherever it stands, and no token.
+func (c *clinic) keepsSecrets(report *exam.Report) {
+	c.t.Helper()
+	for _, r := range report.Results {
+		text := r.Seen + r.Cause + r.Fix + r.Command
+		for _, name := range []string{"CLIENT_SECRET", "AGENT_CLIENT_SECRET", "AZURE_SEARCH_KEY", "SEARCH_ADMIN_KEY"} {
+			if strings.Contains(text, c.settings[name]) {
+				c.t.Errorf("%s shows %s", r.ID, name)
+			}
+		}
+		if strings.Contains(text, "eyJ") || strings.Contains(text, password) {
+			c.t.Errorf("%s shows a token or a password: %s", r.ID, text)
+		}
+	}
+}
+
+// password is one that cases put into URLs.
+const password = "correct-horse"
 
 // objectID returns the object id of a registration.
 func (c *clinic) objectID(id string) string { return c.directory().FindApplication(id).ID.String() }
@@ -316,11 +337,11 @@ func (m moving) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // passing is an answer on its way.
 type passing struct {
-	method, path string
-	authorized   bool
-	status       int
-	header       http.Header
-	body         []byte
+	method, path, query string
+	authorized          bool
+	status              int
+	header              http.Header
+	body                []byte
 }
 
 // tampering is a transport behind which answers are changed on their way.
@@ -338,7 +359,7 @@ func (t tampering) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, err
 	}
-	p := &passing{r.Method, r.URL.Path, r.Header.Get("Authorization") != "", resp.StatusCode, resp.Header, body}
+	p := &passing{r.Method, r.URL.Path, r.URL.Query().Get("$filter"), r.Header.Get("Authorization") != "", resp.StatusCode, resp.Header, body}
 	t.change(p)
 	p.header.Del("Content-Length")
 	resp.StatusCode, resp.Body, resp.ContentLength = p.status, io.NopCloser(bytes.NewReader(p.body)), int64(len(p.body))

@@ -28,7 +28,15 @@ type Config = check.Config
 
 // checks returns all of them, in the order in which a call passes what they look at.
 func checks(s *check.State) []check.Check {
-	return slices.Concat(settings.Checks(), network.Checks(s), registrations.Checks(s), call.Checks(s), searchservice.Checks(s))
+	all := slices.Concat(settings.Checks(), network.Checks(s), registrations.Checks(s), call.Checks(s), searchservice.Checks(s))
+	for i, c := range all {
+		if slices.ContainsFunc(s.Skip, c.In) {
+			all[i] = check.Check{ID: c.ID, Title: c.Title, Run: func(context.Context, *check.State) exam.Finding {
+				return exam.Skip("left out, as was asked for", "")
+			}}
+		}
+	}
+	return all
 }
 
 // Listed is a check as the documentation lists it.

@@ -93,7 +93,7 @@ func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
 	if s.envFile != "" {
 		values, err := readEnv(s.envFile)
 		if err != nil {
-			return nil, Usage(Hint(err, "--env wants a file of NAME=value lines, such as \"onbehalf local --write-env FILE\" writes"))
+			return nil, Usage(Hint(err, "%s", envHint(s.envFile, err)))
 		}
 		add(s.envFile, false, values)
 	} else if trustWorkingDirectory {
@@ -217,6 +217,17 @@ func (s *Settings) Require(names ...string) error {
 	}
 	return &MissingError{Usage(Hint(fmt.Errorf("missing settings:\n%s", strings.Join(missing, "\n")),
 		"set them in the environment or in a file named by --env; \"onbehalf local --write-env .env\" writes one for this machine"))}
+}
+
+// envHint says what to do about a file that --env named.
+func envHint(path string, err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file here; \"onbehalf local --write-env FILE\" writes one for this machine, \"onbehalf setup entra apply\" for a tenant"
+	case errors.Is(err, fs.ErrPermission):
+		return "let yourself read it: as its owner, chmod u+r " + path
+	}
+	return "--env wants a file of NAME=value lines, such as \"onbehalf local --write-env FILE\" writes"
 }
 
 func readEnv(path string) (map[string]string, error) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
 )
@@ -19,7 +21,9 @@ func credentialChecks() []areaCheck {
 		},
 		{
 			ID: "credential.api", Title: "Entra accepts the API's credential", Needs: []string{"credential.known"}, Unless: []string{"registration.credential"},
-			Run: func(_ context.Context, s *state) exam.Finding { return credentialFinding(s.appErr, s.Credential()) },
+			Run: func(_ context.Context, s *state) exam.Finding {
+				return credentialFinding(s.appErr, s.Credential(), s.API)
+			},
 		},
 		{
 			ID: "credential.agent", Title: "Entra accepts the web agent's secret", Needs: []string{"settings.agent", "authority.tenant"},
@@ -29,7 +33,7 @@ func credentialChecks() []areaCheck {
 					return exam.Good("not used")
 				}
 				_, err := s.ClientCredentials(ctx, s.Agent, s.Setting("AGENT_CLIENT_SECRET"), s.Cloud.GraphResource+"/.default")
-				return credentialFinding(err, "AGENT_CLIENT_SECRET")
+				return credentialFinding(err, "AGENT_CLIENT_SECRET", s.Agent)
 			},
 		},
 	}
@@ -40,12 +44,18 @@ func credentialChecks() []areaCheck {
 func credentialKnown(ctx context.Context, s *state) exam.Finding {
 	_, s.appErr = s.APIToken(ctx, s.Cloud.GraphResource+"/.default")
 	if e, ok := errors.AsType[*entra.Error](s.appErr); ok && slices.Contains([]int{700016, 700038, 7000112, 70001}, e.Number()) {
-		return check.Refused(e)
+		found := check.Refused(e)
+		found.Fix = "API_CLIENT_ID: " + check.PortalApp + " > Overview > Application (client) ID; where it has no service principal, the command makes one."
+		found.Command = "az ad sp create --id " + s.API.String()
+		if e.Number() == 7000112 {
+			found.Fix, found.Command = "Entra admin center > Enterprise applications > the API > Properties > Enabled for users to sign-in: Yes", ""
+		}
+		return found
 	}
 	return exam.Good("%s", s.API)
 }
 
-func credentialFinding(err error, setting string) exam.Finding {
+func credentialFinding(err error, setting string, id identity.ClientID) exam.Finding {
 	var e *entra.Error
 	switch {
 	case err == nil:
@@ -55,6 +65,13 @@ func credentialFinding(err error, setting string) exam.Finding {
 	case errors.As(err, &e):
 		found := check.Refused(e)
 		found.Seen = setting + ": " + found.Seen
+		if strings.HasSuffix(setting, "_SECRET") && slices.Contains([]int{7000215, 7000222}, e.Number()) {
+			found.Cause, found.Fix = "Entra does not know this secret, or it has expired.", setting+": the secret's value, not its id, from "+check.PortalApp+" > Certificates & secrets; the command makes a new one."
+			if setting == "AGENT_CLIENT_SECRET" {
+				found.Fix = strings.ReplaceAll(found.Fix, check.PortalApp, check.PortalAgent)
+			}
+			found.Command = check.NewSecret(id.String())
+		}
 		return found
 	}
 	return exam.Failed(setting+": "+check.Reason(err), "The credential could not be used.", "Check "+setting+".")

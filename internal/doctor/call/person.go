@@ -21,7 +21,7 @@ import (
 // personChecks take the way of a call with the real token of the person who is signed in here.
 func personChecks() []areaCheck {
 	return []areaCheck{
-		{ID: "person.token", Title: "somebody is signed in here for the MCP server", Needs: []string{"settings.mcp-url", "settings.web-client"}, Run: personToken},
+		{ID: "person.token", Title: "somebody is signed in here for the MCP server", Needs: []string{"settings.mcp-url", "settings.api", "settings.web-client"}, Unless: []string{"network.authority", "authority.tenant"}, Run: personToken},
 		{
 			ID: "person.accepted", Title: "the person's token is one that the server accepts", Needs: []string{"person.token", "authority.keys", "settings.app-id-uri"},
 			Unless: []string{"registration.api", "credential.known", "registration.version", "network.clock"}, Run: personAccepted,
@@ -36,9 +36,11 @@ func personChecks() []areaCheck {
 }
 
 func personToken(ctx context.Context, s *state) exam.Finding {
-	const fix = "onbehalf login"
+	nobody := func(seen string) exam.Finding {
+		return exam.Skip(seen, "Sign in, so that the way of a call is looked at, too.").By(s.Onbehalf("login"))
+	}
 	if s.Person == nil {
-		return exam.Skip("nobody is signed in", fix)
+		return nobody("nobody is signed in")
 	}
 	token, err := s.Person(ctx)
 	var needed *signin.Needed
@@ -48,17 +50,19 @@ func personToken(ctx context.Context, s *state) exam.Finding {
 		s.token = token
 		return exam.Good("%s", token.Object)
 	case errors.As(err, &ambiguous):
-		return exam.Skip(check.FirstLine(err), "onbehalf doctor --account NAME")
+		return exam.Skip(check.FirstLine(err), "Say as whom: by name or object id.").By(s.Onbehalf("doctor --account NAME"))
 	case errors.As(err, &needed) && needed.Cause == nil:
-		return exam.Skip("nobody is signed in for "+s.MCP.String(), fix)
+		return nobody("nobody is signed in for " + s.MCP.String())
+	case needed != nil:
+		return nobody(check.FirstLine(err))
 	}
-	return exam.Skip(check.FirstLine(err), "onbehalf token, which says more")
+	return exam.Skip(check.FirstLine(err), "The command says more.").By(s.Onbehalf("token"))
 }
 
 func personAccepted(_ context.Context, s *state) exam.Finding {
 	got, err := tokens.Explain(s.token.Value.Reveal(), s.TokenSetup(nil))
 	if err != nil {
-		return exam.Failed(check.FirstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
+		return exam.Failed(check.FirstLine(err), "What is kept as the person's token is none.", "Sign out and in again.").By(s.Onbehalf("logout") + " && " + s.Onbehalf("login"))
 	}
 	if len(got.Refused) > 0 {
 		first := got.Refused[0]
@@ -66,7 +70,7 @@ func personAccepted(_ context.Context, s *state) exam.Finding {
 	}
 	caller, err := callerOf(s.token)
 	if err != nil {
-		return exam.Failed(check.FirstLine(err), "What is kept as the person's token is none.", "onbehalf logout, then onbehalf login")
+		return exam.Failed(check.FirstLine(err), "What is kept as the person's token is none.", "Sign out and in again.").By(s.Onbehalf("logout") + " && " + s.Onbehalf("login"))
 	}
 	caller.Expires = got.Expires
 	s.Caller = caller
@@ -110,7 +114,7 @@ func serverAccepts(ctx context.Context, s *state) exam.Finding {
 		return exam.Good("HTTP 200")
 	}
 	code, description := signin.Reason(got.Header)
-	return exam.Failed(strings.TrimSpace(fmt.Sprintf("HTTP %d %s", got.Status, check.Clipped(code+" "+description))), "The server refuses a token that is good by these settings: it runs with others.", serverFix)
+	return exam.Failed(strings.TrimSpace(fmt.Sprintf("HTTP %d %s", got.Status, check.Clipped(code+" "+description))), "The server refuses a token that is good by these settings: it runs with others.", serverFix).By(s.Onbehalf("serve"))
 }
 
 func exchangeSearch(ctx context.Context, s *state) exam.Finding {
@@ -124,13 +128,15 @@ func exchangeSearch(ctx context.Context, s *state) exam.Finding {
 		found := check.Refused(e)
 		switch e.Advice().Kind { //nolint:exhaustive // the others say it themselves
 		case entra.InteractionRequired:
-			found.Fix += " A client that handles claims challenges does it at the call: onbehalf call get_documents."
+			found.Fix += " A client that handles claims challenges does it at the call."
+			found.Command = s.Onbehalf("call get_documents")
 		case entra.ConsentRequired:
-			found.Fix += " For everybody: az ad app permission admin-consent --id " + s.API.String()
+			found.Fix = "As an administrator: " + check.PortalApp + " > API permissions > Grant admin consent"
+			found.Command = "az ad app permission admin-consent --id " + s.API.String()
 		}
 		return found
 	case err != nil:
-		return exam.Failed(check.FirstLine(err), "The exchange did not come about.", "Run it again with --log-level debug.")
+		return exam.Failed(check.FirstLine(err), "The exchange did not come about.", "The log says more.").By(s.Onbehalf("doctor --log-level debug"))
 	case token.Object != s.Caller.Object:
 		return exam.Failed(token.Object.String(), "The token that came back is another person's.", "Report this: it must never happen.")
 	}

@@ -62,7 +62,7 @@ func metadataURL(server *url.URL) string {
 	return u.String()
 }
 
-const serverFix = "Start the server with the same settings: onbehalf serve --env FILE; where a proxy stands before it, let it pass /.well-known/ on"
+const serverFix = "Start the server with the same settings; where a proxy stands before it, let it pass /.well-known/ on."
 
 func serverMetadata(ctx context.Context, s *state) exam.Finding {
 	address := metadataURL(s.MCP)
@@ -72,7 +72,7 @@ func serverMetadata(ctx context.Context, s *state) exam.Finding {
 	}
 	var document protectedResource
 	if got.Status != http.StatusOK || json.Unmarshal(got.Body, &document) != nil {
-		return exam.Failed(fmt.Sprintf("HTTP %d without metadata from %s", got.Status, address), "Clients cannot find out where to sign in: another program answers at MCP_URL, its path is another, or a proxy keeps the path to itself.", serverFix)
+		return exam.Failed(fmt.Sprintf("HTTP %d without metadata from %s", got.Status, address), "Clients cannot find out where to sign in: another program answers at MCP_URL, its path is another, or a proxy keeps the path to itself.", serverFix).By(s.Onbehalf("serve"))
 	}
 	s.resource = &document
 	return exam.Good("%s", address)
@@ -90,7 +90,7 @@ func serverAuthority(_ context.Context, s *state) exam.Finding {
 	if slices.Contains(s.resource.Servers, want) {
 		return exam.Good("%s", want)
 	}
-	return exam.Failed(check.Clipped(strings.Join(s.resource.Servers, ", ")), "People sign in elsewhere than at "+want+", and the server runs with other settings than these.", serverFix)
+	return exam.Failed(check.Clipped(strings.Join(s.resource.Servers, ", ")), "People sign in elsewhere than at "+want+", and the server runs with other settings than these.", serverFix).By(s.Onbehalf("serve"))
 }
 
 func serverScopes(_ context.Context, s *state) exam.Finding {
@@ -103,9 +103,9 @@ func serverScopes(_ context.Context, s *state) exam.Finding {
 		seen = "none"
 	}
 	if slices.Contains(s.resource.Scopes, check.ScopeName) {
-		return exam.Failed(seen, "A bare name means a permission of Microsoft Graph to Entra (AADSTS650053).", serverFix)
+		return exam.Failed(seen, "A bare name means a permission of Microsoft Graph to Entra (AADSTS650053).", serverFix).By(s.Onbehalf("serve"))
 	}
-	return exam.Failed(seen, "Clients do not ask for "+want+": the server runs with other settings than these.", serverFix)
+	return exam.Failed(seen, "Clients do not ask for "+want+": the server runs with other settings than these.", serverFix).By(s.Onbehalf("serve"))
 }
 
 const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"onbehalf doctor","version":"1"}}}`
@@ -133,14 +133,14 @@ func serverChallenge(ctx context.Context, s *state) exam.Finding {
 	}
 	switch challenge := strings.Join(got.Header.Values("WWW-Authenticate"), ", "); {
 	case got.Status == http.StatusOK:
-		return exam.Failed("HTTP 200 without a token", "Whoever reaches the server gets in: another server answers at MCP_URL, or a proxy adds credentials of its own.", serverFix)
+		return exam.Failed("HTTP 200 without a token", "Whoever reaches the server gets in: another server answers at MCP_URL, or a proxy adds credentials of its own.", serverFix).By(s.Onbehalf("serve"))
 	case got.Status != http.StatusUnauthorized:
-		return exam.Failed(fmt.Sprintf("HTTP %d without a token", got.Status), "Clients start a sign-in at 401 alone.", serverFix)
+		return exam.Failed(fmt.Sprintf("HTTP %d without a token", got.Status), "Clients start a sign-in at 401 alone.", serverFix).By(s.Onbehalf("serve"))
 	case !strings.Contains(strings.ToLower(challenge), "bearer"):
-		return exam.Failed("HTTP 401 without a Bearer challenge", "Clients do not learn where to sign in: a proxy answers in the server's place, or takes the header WWW-Authenticate away.", serverFix)
+		return exam.Failed("HTTP 401 without a Bearer challenge", "Clients do not learn where to sign in: a proxy answers in the server's place, or takes the header WWW-Authenticate away.", serverFix).By(s.Onbehalf("serve"))
 	default:
 		if found := metadataParam.FindStringSubmatch(challenge); found == nil || found[1] != metadataURL(s.MCP) {
-			return exam.Warned("the challenge names no resource_metadata, or another than "+metadataURL(s.MCP), "Clients that trust the challenge end elsewhere.", serverFix)
+			return exam.Warned("the challenge names no resource_metadata, or another than "+metadataURL(s.MCP), "Clients that trust the challenge end elsewhere.", serverFix).By(s.Onbehalf("serve"))
 		}
 	}
 	return exam.Good("HTTP 401, with the address of the metadata")

@@ -23,6 +23,7 @@ type Config struct {
 	File     string                   // the settings file that was named; "" for none
 	Unread   string                   // a settings file that is there and was not read; "" for none
 	LooksFor time.Duration            // how long before its end a credential is warned of; 0 means 30 days
+	Skip     []string                 // checks that are left out, by id or area ("server")
 
 	Authority func() (entra.Cloud, error) // as the server takes it from the settings
 

@@ -18,16 +18,19 @@ const (
 	PortalSearch = "Azure portal > the search service"
 )
 
-// Refused turns an answer of Entra's into a finding, in the catalogue's words.
+// Refused turns an answer of Entra's into a finding, in the catalogue's words. Who looks at a set-up is its operator.
 func Refused(e *entra.Error) exam.Finding {
 	advice := e.Advice()
-	seen := e.Error()
+	seen := strings.TrimPrefix(e.Error(), "entra: ")
+	if n := e.Number(); n != 0 {
+		seen = fmt.Sprintf("AADSTS%d (%s)", n, Clipped(e.Code))
+	}
 	if e.Correlation != "" {
-		seen += ", correlation id " + e.Correlation
+		seen += ", correlation id " + Clipped(e.Correlation)
 	}
 	fix := advice.Fix
-	if advice.Who != entra.You {
-		fix = advice.Who + ": " + fix
+	if advice.Who == entra.Admin || advice.Who == entra.Maker {
+		fix = strings.ToUpper(advice.Who[:1]) + advice.Who[1:] + ": " + fix
 	}
 	return exam.Failed(seen, advice.Cause, fix)
 }
@@ -75,6 +78,9 @@ func ReadSmall(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe never ends
+		return nil, fmt.Errorf("%s: not a file", path)
 	}
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxFile)

@@ -6,6 +6,8 @@ package exam
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 )
@@ -56,6 +58,23 @@ func (f Finding) By(command string) Finding {
 	return f
 }
 
+// maxText bounds each text of a finding, in bytes: what a server or a setting says in it may have any length.
+const maxText = 1500
+
+// credentials are a name and a password in a URL.
+var credentials = regexp.MustCompile(`(://[^\s/@:]*):[^\s/@]+@`)
+
+// bounded bounds the texts, and takes the passwords out of URLs in them.
+func (f Finding) bounded() Finding {
+	for _, text := range []*string{&f.Seen, &f.Cause, &f.Fix, &f.Command} {
+		*text = credentials.ReplaceAllString(*text, "$1:xxxxx@")
+		if len(*text) > maxText {
+			*text = strings.ToValidUTF8((*text)[:maxText], "") + "…"
+		}
+	}
+	return f
+}
+
 // Check is one check of an S, which all checks share: what a check leaves there is for those that need it.
 type Check[S any] struct {
 	ID    string // "registration.version"
@@ -68,6 +87,9 @@ type Check[S any] struct {
 
 	Run func(ctx context.Context, s S) Finding
 }
+
+// In reports whether a name is that of the check, or of the area that its id begins with.
+func (c Check[S]) In(name string) bool { return name == c.ID || name == areaOf(c.ID) }
 
 // Result is what came of one check.
 type Result struct {
@@ -143,12 +165,44 @@ func (r *run[S]) one(ctx context.Context, c Check[S]) Result {
 	}
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
+	if ctx.Err() != nil {
+		result.Finding = Skip(fmt.Sprintf("not tried: the checks before it took longer than %s", r.limits.All), "")
+		return result
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Check)
 	defer cancel()
 	start := r.now()
-	result.Finding = c.Run(ctx, r.state)
+	result.Finding = r.within(ctx, c).bounded()
 	result.Took = r.now().Sub(start)
 	return result
+}
+
+// grace is how long a check may take to notice that its time is over, and to say it in its own words.
+const grace = time.Second
+
+// within runs a check, and ends in time whatever that does. What it leaves behind is read by nobody: those that need it are
+// skipped.
+func (r *run[S]) within(ctx context.Context, c Check[S]) Finding {
+	found := make(chan Finding, 1)
+	go func() {
+		defer func() {
+			if reason := recover(); reason != nil {
+				found <- Failed(fmt.Sprintf("the check broke down: %v", reason), "That is a mistake in the check, and tells nothing about the set-up.", "Report it, with the output of onbehalf version.")
+			}
+		}()
+		found <- c.Run(ctx, r.state)
+	}()
+	select {
+	case f := <-found:
+		return f
+	case <-ctx.Done():
+	}
+	select {
+	case f := <-found:
+		return f
+	case <-time.After(grace):
+		return Failed("no answer in time", fmt.Sprintf("The check did not end within %s.", r.limits.Check), "Run it again; with --log-level debug it says what it waits for.")
+	}
 }
 
 // blocked waits for what a check needs and returns the check for whose sake it cannot run: the first in the chain.

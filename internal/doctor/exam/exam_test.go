@@ -87,6 +87,10 @@ func TestChecksRunTogetherWithinBounds(t *testing.T) {
 		if report.Count(exam.Fail) != 6 {
 			t.Errorf("a check without an answer: %s", report.Summary())
 		}
+		report = exam.Run(t.Context(), checks, p, exam.Limits{All: 500 * time.Millisecond, Together: 3}, time.Now, nil)
+		if report.Count(exam.Fail) != 3 || report.Count(exam.Skipped) != 3 {
+			t.Errorf("checks whose turn never came: %s", report.Summary())
+		}
 		report = exam.Run(t.Context(), checks, p, exam.Limits{All: 1500 * time.Millisecond, Together: 3}, time.Now, nil)
 		if report.Count(exam.OK) != 3 || report.Count(exam.Fail) != 3 {
 			t.Errorf("a run without an end: %s", report.Summary())
@@ -105,4 +109,26 @@ func TestInterrupted(t *testing.T) {
 	if slices.Contains(seen, "b") {
 		t.Errorf("told of %q", seen)
 	}
+}
+
+// A check that hangs or breaks down is told as one that failed, and what needs it is skipped.
+func TestChecksThatMisbehave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		forever := make(chan struct{})
+		defer close(forever)
+		report, seen := run(t, []exam.Check[*patient]{
+			{ID: "hangs", Run: func(context.Context, *patient) exam.Finding { <-forever; return exam.Good("too late") }},
+			{ID: "needs", Needs: []string{"hangs"}, Run: says(exam.Good("never"))},
+			{ID: "panics", Run: func(context.Context, *patient) exam.Finding { panic("oh") }},
+			{ID: "well", Run: says(exam.Good(""))},
+		})
+		if diff := cmp.Diff([]string{"hangs fail", "needs skipped because of hangs", "panics fail", "well ok"}, seen); diff != "" {
+			t.Error(diff)
+		}
+		for _, r := range report.Results {
+			if r.Verdict == exam.Fail && (r.Cause == "" || r.Fix == "" || r.Took > 12*time.Second) {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
 }

@@ -37,31 +37,46 @@ func (r Result) WriteText(w io.Writer, style Style) error {
 func (r *Report) WriteText(w io.Writer, style Style) error {
 	var text strings.Builder
 	width := 0
-	for _, result := range r.Results {
-		if result.Verdict != OK && result.Because == "" {
-			width = max(width, len(result.ID))
-		}
-	}
 	for _, area := range r.areas() {
 		width = max(width, len(area.name))
+		for _, result := range area.results {
+			if result.Verdict != OK && result.Because == "" && len(area.alike(result)) == 1 {
+				width = max(width, len(result.ID))
+			}
+		}
 	}
 	for _, area := range r.areas() {
 		if well := area.count(OK); well > 0 {
 			style.line(&text, OK, area.name, width, plural(well, "check"))
 		}
-		for _, result := range area.results {
-			if result.Verdict == OK || result.Because != "" {
-				continue
-			}
-			style.result(&text, result, width)
-			if waiting := r.because(result.ID); len(waiting) > 0 {
-				style.labelled(&text, "", fmt.Sprintf("%s skipped because of it: %s", plural(len(waiting), "check"), r.names(waiting)))
+		for i, result := range area.results {
+			switch alike := area.alike(result); {
+			case result.Verdict == OK || result.Because != "":
+			case len(alike) == 1:
+				style.result(&text, result, width)
+				r.waiting(&text, style, alike)
+			case alike[0] == area.results[i].ID: // the first of several of which the same is to be said
+				style.line(&text, Skipped, area.name, width, plural(len(alike), "check")+" "+result.Seen)
+				r.waiting(&text, style, alike)
 			}
 		}
 	}
 	text.WriteString(r.Summary() + "\n")
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// waiting writes which checks were skipped because of others.
+func (r *Report) waiting(text *strings.Builder, style Style, others []string) {
+	var ids []string
+	for _, result := range r.Results {
+		if slices.Contains(others, result.Because) {
+			ids = append(ids, result.ID)
+		}
+	}
+	if len(ids) > 0 {
+		style.labelled(text, "", fmt.Sprintf("%s skipped because of it: %s", plural(len(ids), "check"), r.names(ids, others)))
+	}
 }
 
 func plural(n int, what string) string {
@@ -105,27 +120,32 @@ func (a area) count(v Verdict) (n int) {
 	return n
 }
 
-// because returns the checks that were skipped because of another.
-func (r *Report) because(id string) (ids []string) {
-	for _, result := range r.Results {
-		if result.Because == id {
+// alike returns the checks of the area of which the same is to be said as of a result: only of such as were left out.
+func (a area) alike(as Result) (ids []string) {
+	for _, result := range a.results {
+		if result.ID == as.ID || result.Finding == as.Finding && as.Verdict == Skipped && as.Fix == "" {
 			ids = append(ids, result.ID)
 		}
 	}
 	return ids
 }
 
-// names lists checks, an area by its name alone when all of it is meant.
-func (r *Report) names(ids []string) string {
+// names lists the checks that were skipped because of others, an area by its name alone when that is all of it.
+func (r *Report) names(ids, because []string) string {
+	if len(ids)+len(because) == len(r.Results) {
+		return "all others"
+	}
 	var names []string
 	for _, area := range r.areas() {
-		var here []string
+		var here, others []string
 		for _, result := range area.results {
 			if slices.Contains(ids, result.ID) {
 				here = append(here, result.ID)
+			} else if !slices.Contains(because, result.ID) {
+				others = append(others, result.ID)
 			}
 		}
-		if len(here) > 1 && len(here) == len(area.results) {
+		if len(here) > 1 && len(others) == 0 {
 			here = []string{area.name + ".*"}
 		}
 		names = append(names, here...)

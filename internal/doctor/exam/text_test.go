@@ -21,6 +21,9 @@ func results() *exam.Report {
 		{ID: "registration.uris", Finding: waits},
 		{ID: "search.index", Finding: exam.Good("documents")},
 		{ID: "search.person", Finding: waits},
+		{ID: "server.metadata", Finding: exam.Skip("left out", "")},
+		{ID: "server.scopes", Finding: exam.Skip("left out", "")},
+		{ID: "server.accepts", Finding: exam.Finding{Verdict: exam.Skipped, Seen: "because of server.scopes", Because: "server.scopes"}},
 	}}
 }
 
@@ -41,7 +44,9 @@ skipped  graph.rights     no rights at Graph
          run:   onbehalf doctor --bootstrap-client ID
          3 checks skipped because of it: registration.*, search.person
 ok       search           1 check
-8 checks: 3 ok, 0 warn, 1 fail, 4 skipped
+skipped  server           2 checks left out
+         1 check skipped because of it: server.accepts
+11 checks: 3 ok, 0 warn, 1 fail, 7 skipped
 `},
 		{"a narrow terminal", exam.Style{Width: 40, Clean: strings.ToUpper}, `
 ok       settings         2 CHECKS
@@ -59,7 +64,11 @@ skipped  graph.rights
          3 CHECKS SKIPPED BECAUSE OF IT:
          REGISTRATION.*, SEARCH.PERSON
 ok       search           1 CHECK
-8 checks: 3 ok, 0 warn, 1 fail, 4 skipped
+skipped  server
+         2 CHECKS LEFT OUT
+         1 CHECK SKIPPED BECAUSE OF IT:
+         SERVER.ACCEPTS
+11 checks: 3 ok, 0 warn, 1 fail, 7 skipped
 `},
 	} {
 		var got strings.Builder

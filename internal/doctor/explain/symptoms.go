@@ -56,7 +56,11 @@ func networkSymptoms() []symptom {
 			Finding{Name: "connection refused", Cause: "Nothing listens at this address.", Who: entra.Operator, Fix: "Start it (onbehalf serve, onbehalf local), or correct the host and port."},
 		},
 		{
-			regexp.MustCompile(`(?i)i/o timeout|ETIMEDOUT|context deadline exceeded|TLS handshake timeout|no route to host|network is unreachable`),
+			regexp.MustCompile(`(?i)no route to host|network is unreachable|ENETUNREACH|EHOSTUNREACH`),
+			Finding{Name: "no way there", Cause: "This machine has no network, or no way from its network to that host.", Who: entra.Operator, Fix: "Check the cable, Wi-Fi or VPN; in a container, the network that it was started with."},
+		},
+		{
+			regexp.MustCompile(`(?i)i/o timeout|ETIMEDOUT|context deadline exceeded|TLS handshake timeout`),
 			Finding{Name: "no answer", Cause: "The host does not answer in time: a firewall, a private network, or a proxy that is needed and not set.", Who: entra.Operator, Fix: "Check whether this machine may reach the host at all; set HTTPS_PROXY where one is needed."},
 		},
 	}

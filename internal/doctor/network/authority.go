@@ -29,7 +29,13 @@ func authorityTenant(_ context.Context, s *state) exam.Finding {
 		if e.Code == "server_error" || e.Code == "temporarily_unavailable" {
 			return exam.Failed(fmt.Sprintf("HTTP %d from %s", s.metadata.Status, s.discovery()), "That is not Entra's answer: a proxy, or another program at this address.", "Check AZURE_AUTHORITY_HOST.")
 		}
-		return check.Refused(e)
+		found := check.Refused(e)
+		found.Seen = s.Tenant.String() + ": " + found.Seen
+		if e.Number() == 90002 {
+			found.Fix = "TENANT_ID: " + check.PortalApp + " > Overview > Directory (tenant) ID; for another cloud also AZURE_AUTHORITY_HOST, which is " + s.Cloud.Authority + " now."
+			found.Command = "az account show --query tenantId --output tsv"
+		}
+		return found
 	}
 	return exam.Good("%s", s.Tenant)
 }

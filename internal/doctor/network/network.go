@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -67,14 +68,25 @@ func networkClock(_ context.Context, s *state) exam.Finding {
 		word, off = "behind", -off
 	}
 	seen := fmt.Sprintf("this machine is %s %s Entra", off.Round(time.Second), word)
-	const fix = "Set the clock right: timedatectl set-ntp true"
+	const fix = "Set this machine's clock, and let it be kept by NTP."
 	switch {
 	case off > clockFails:
-		return exam.Failed(seen, "Tokens are taken for expired or for not valid yet, and Entra refuses assertions that are signed here.", fix)
+		return exam.Failed(seen, "Tokens are taken for expired or for not valid yet, and Entra refuses assertions that are signed here.", fix).By(setClock())
 	case off > clockWarns:
-		return exam.Warned(seen, "The server lets clocks differ by a minute.", fix)
+		return exam.Warned(seen, "The server lets clocks differ by a minute.", fix).By(setClock())
 	}
 	return exam.Good("%s or less off", time.Duration(max(1, int(off.Seconds())))*time.Second)
+}
+
+// setClock is the command of this system that has the clock kept.
+func setClock() string {
+	switch runtime.GOOS {
+	case "darwin":
+		return "sudo sntp -sS time.apple.com"
+	case "windows":
+		return "w32tm /resync"
+	}
+	return "sudo timedatectl set-ntp true"
 }
 
 func networkGraph(ctx context.Context, s *state) exam.Finding {
@@ -96,7 +108,7 @@ func networkServer(ctx context.Context, s *state) exam.Finding {
 	if _, err := s.Get(ctx, s.HTTPClient, s.MCP.String()); err != nil {
 		found := s.Unreachable(s.HTTPClient, s.MCP.String(), err, "MCP_URL")
 		if check.OnLoopback(s.MCP) && strings.Contains(err.Error(), "refused") {
-			found.Cause, found.Fix = "The server does not run here.", "onbehalf serve --env FILE, or set MCP_URL to where it runs"
+			found.Cause, found.Fix, found.Command = "The server does not run here.", "Start it, or set MCP_URL to where it runs.", s.Onbehalf("serve")
 		}
 		return found
 	}

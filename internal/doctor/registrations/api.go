@@ -41,14 +41,15 @@ func registrationChecks() []areaCheck {
 func registrationAPI(ctx context.Context, s *state) exam.Finding {
 	app, err := graph.Get[graph.Application](ctx, s.graph, graph.ByAppID("applications", s.API.String()), nil)
 	if errors.Is(err, graph.ErrNotFound) {
-		const fix = "API_CLIENT_ID: " + check.PortalApp + " > Overview > Application (client) ID; where there is none yet: onbehalf setup entra"
+		const fix = "API_CLIENT_ID: " + check.PortalApp + " > Overview > Application (client) ID. Where there is none yet, the command registers it."
+		command := s.Onbehalf("setup entra apply")
 		if other, found := graph.Get[graph.Application](ctx, s.graph, "/applications/"+s.API.String(), nil); found == nil {
 			return exam.Failed(s.API.String(), "That is the object id of the registration "+check.Clipped(other.DisplayName)+", whose application id is "+check.Clipped(other.AppID)+".", fix)
 		}
-		return exam.Failed(s.API.String(), "No registration of the tenant "+s.Tenant.String()+" has this application id: another tenant, a typing error, or it was deleted.", fix)
+		return exam.Failed(s.API.String(), "No registration of the tenant "+s.Tenant.String()+" has this application id: another tenant, a typing error, or it was deleted.", fix).By(command)
 	}
 	if err != nil {
-		return graphTrouble(err)
+		return s.graphTrouble(err)
 	}
 	if app.API == nil {
 		app.API = &graph.APISettings{}
@@ -61,9 +62,9 @@ func registrationPrincipal(ctx context.Context, s *state) exam.Finding {
 	sp, err := s.principal(ctx, s.API.String())
 	switch {
 	case errors.Is(err, graph.ErrNotFound):
-		return exam.Failed("none", "A registration acts in a tenant through its service principal (enterprise application); without one nobody gets a token for it (AADSTS500011).", "az ad sp create --id "+s.API.String())
+		return exam.Failed("none", "A registration acts in a tenant through its service principal (enterprise application); without one nobody gets a token for it (AADSTS500011).", "Create it.").By("az ad sp create --id " + s.API.String())
 	case err != nil:
-		return graphTrouble(err)
+		return s.graphTrouble(err)
 	case sp.AccountEnabled != nil && !*sp.AccountEnabled:
 		return exam.Failed("disabled", "Nobody gets tokens for or as a disabled application (AADSTS500014, AADSTS7000112).", "Entra admin center > Enterprise applications > the API > Properties > Enabled for users to sign-in: Yes")
 	}
@@ -80,7 +81,7 @@ func registrationVersion(_ context.Context, s *state) exam.Finding {
 	if version != nil {
 		seen = strconv.Itoa(*version)
 	}
-	return exam.Failed(seen, "The API's registration makes Entra issue v1 tokens, whatever endpoint clients use: another issuer, other claims. The server takes v2.", azUpdate(s.API, "--requested-access-token-version", "2")+", or "+check.PortalApp+" > Manifest")
+	return exam.Failed(seen, "The API's registration makes Entra issue v1 tokens, whatever endpoint clients use: another issuer, other claims. The server takes v2.", check.PortalApp+" > Manifest: \"requestedAccessTokenVersion\": 2").By(azUpdate(s.API, "--requested-access-token-version", "2"))
 }
 
 func registrationURIs(_ context.Context, s *state) exam.Finding {
@@ -92,7 +93,7 @@ func registrationURIs(_ context.Context, s *state) exam.Finding {
 	if len(uris) > 0 {
 		seen = check.Clipped(strings.Join(uris, ", "))
 	}
-	return exam.Failed(seen, "The server tells clients to ask for "+s.AppIDURI+"/"+check.ScopeName+", which Entra then does not know (AADSTS500011).", azUpdate(s.API, "--identifier-uris", append(slices.Clone(uris), s.AppIDURI)...)+", or set API_APP_ID_URI to one of those")
+	return exam.Failed(seen, "The server tells clients to ask for "+s.AppIDURI+"/"+check.ScopeName+", which Entra then does not know (AADSTS500011).", "Add it at "+check.PortalApp+" > Expose an API, or set API_APP_ID_URI to one of those.").By(azUpdate(s.API, "--identifier-uris", append(slices.Clone(uris), s.AppIDURI)...))
 }
 
 func registrationResource(ctx context.Context, s *state) exam.Finding {
@@ -104,12 +105,12 @@ func registrationResource(ctx context.Context, s *state) exam.Finding {
 		return exam.Good("%s is on this machine, and no App ID URI can be: clients here leave resource out", resource)
 	}
 	cause := "Clients that follow the MCP specification (VS Code, Claude) send the server's URL as resource; Entra compares it with the App ID URIs and refuses (AADSTS9010010)."
-	fix := azUpdate(s.API, "--identifier-uris", append([]string{resource}, s.apiApp.IdentifierURIs...)...) + "; API_APP_ID_URI is best the same"
+	fix := "Make the URL an App ID URI at " + check.PortalApp + " > Expose an API; API_APP_ID_URI is best the same."
 	if domains, err := s.domains(ctx); err == nil && !slices.ContainsFunc(domains, s.below) {
 		cause += " The domain of " + s.MCP.Hostname() + " is not verified in the tenant, which an App ID URI needs."
-		fix = "First Entra admin center > Custom domain names > Add; then " + fix
+		fix = "First Entra admin center > Custom domain names > Add. " + fix
 	}
-	return exam.Warned(resource+" is none of "+check.Clipped(strings.Join(s.apiApp.IdentifierURIs, ", ")), cause, fix)
+	return exam.Warned(resource+" is none of "+check.Clipped(strings.Join(s.apiApp.IdentifierURIs, ", ")), cause, fix).By(azUpdate(s.API, "--identifier-uris", append([]string{resource}, s.apiApp.IdentifierURIs...)...))
 }
 
 // domains returns the tenant's verified domains.
@@ -162,7 +163,7 @@ func registrationScope(_ context.Context, s *state) exam.Finding {
 
 func registrationAudience(_ context.Context, s *state) exam.Finding {
 	if got := s.apiApp.SignInAudience; got != "AzureADMyOrg" && got != "" {
-		return exam.Warned(got, "People of other tenants can sign in for the API; the server then refuses their tokens, tenant by tenant.", azUpdate(s.API, "--sign-in-audience", "AzureADMyOrg"))
+		return exam.Warned(got, "People of other tenants can sign in for the API; the server then refuses their tokens, tenant by tenant.", check.PortalApp+" > Authentication > Supported account types: this organizational directory only").By(azUpdate(s.API, "--sign-in-audience", "AzureADMyOrg"))
 	}
 	return exam.Good("AzureADMyOrg")
 }

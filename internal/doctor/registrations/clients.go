@@ -44,22 +44,19 @@ func (s *state) find(ctx context.Context, id, setting, place string) (*registere
 		return nil, exam.Failed(id, "No registration of the tenant "+s.Tenant.String()+" has this application id (AADSTS700016).", setting+": "+place+" > Overview > Application (client) ID")
 	}
 	if err != nil {
-		return nil, graphTrouble(err)
+		return nil, s.graphTrouble(err)
 	}
 	sp, err := s.principal(ctx, id)
 	if errors.Is(err, graph.ErrNotFound) {
-		return nil, exam.Failed(check.Clipped(app.DisplayName)+" has no service principal", "Without one the tenant does not know the application (AADSTS700016).", "az ad sp create --id "+id)
+		return nil, exam.Failed(check.Clipped(app.DisplayName)+" has no service principal", "Without one the tenant does not know the application (AADSTS700016).", "Create it.").By("az ad sp create --id " + id)
 	}
 	if err != nil {
-		return nil, graphTrouble(err)
+		return nil, s.graphTrouble(err)
 	}
 	return &registered{&app, sp}, exam.Good("%s", check.Clipped(app.DisplayName))
 }
 
 func registrationWebClient(ctx context.Context, s *state) (found exam.Finding) {
-	if s.Web.IsZero() {
-		return exam.Skip("WEB_CLIENT_ID is not set", "")
-	}
 	s.webApp, found = s.find(ctx, s.Web.String(), "WEB_CLIENT_ID", check.PortalClient)
 	return found
 }
@@ -68,7 +65,7 @@ func registrationPublicFlow(_ context.Context, s *state) exam.Finding {
 	if public := s.webApp.app.IsFallbackPublicClient; public != nil && *public {
 		return exam.Good("public client flows are allowed")
 	}
-	return exam.Failed("public client flows are not allowed", "Sign-in by device code ends with the demand for a secret (AADSTS7000218).", azUpdate(s.Web, "--is-fallback-public-client", "true")+", or "+check.PortalClient+" > Authentication > Allow public client flows: Yes")
+	return exam.Failed("public client flows are not allowed", "Sign-in by device code ends with the demand for a secret (AADSTS7000218).", check.PortalClient+" > Authentication > Allow public client flows: Yes").By(azUpdate(s.Web, "--is-fallback-public-client", "true"))
 }
 
 func registrationRedirect(_ context.Context, s *state) exam.Finding {
@@ -82,7 +79,7 @@ func registrationRedirect(_ context.Context, s *state) exam.Finding {
 			return exam.Good("%s", uri)
 		}
 	}
-	return exam.Failed("http://localhost is not among "+check.Clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", azUpdate(s.Web, "--public-client-redirect-uris", append(slices.Clone(uris), "http://localhost")...)+", or "+check.PortalClient+" > Authentication > Mobile and desktop applications")
+	return exam.Failed("http://localhost is not among "+check.Clipped(fmt.Sprint(uris)), "Sign-in by browser ends at an address that is not registered (AADSTS50011).", check.PortalClient+" > Authentication > Add a platform > Mobile and desktop applications > http://localhost").By(azUpdate(s.Web, "--public-client-redirect-uris", append(slices.Clone(uris), "http://localhost")...))
 }
 
 func registrationWebPermission(_ context.Context, s *state) exam.Finding {
@@ -90,7 +87,7 @@ func registrationWebPermission(_ context.Context, s *state) exam.Finding {
 	if asksFor(s.webApp.app, s.API.String(), scope.ID) {
 		return exam.Good("%s", check.ScopeName)
 	}
-	return exam.Warned("not listed", "Where the client is not pre-authorized, an administrator cannot consent to it for everybody.", permissionAdd(s.Web, s.API.String(), scope.ID))
+	return exam.Warned("not listed", "Where the client is not pre-authorized, an administrator cannot consent to it for everybody.", check.PortalClient+" > API permissions > Add a permission > My APIs > the API > "+check.ScopeName).By(permissionAdd(s.Web, s.API.String(), scope.ID))
 }
 
 func registrationPreAuthorized(ctx context.Context, s *state) exam.Finding {
@@ -108,7 +105,7 @@ func (s *state) preAuthorized(ctx context.Context, client *registered) exam.Find
 	}
 	everybody, _, err := s.grants(ctx, client.principal, s.apiPrincipal, check.ScopeName)
 	if err != nil {
-		return graphTrouble(err)
+		return s.graphTrouble(err)
 	}
 	if everybody {
 		return exam.Good("an administrator has consented for everybody")
@@ -121,7 +118,7 @@ func registrationKnownClient(_ context.Context, s *state) exam.Finding {
 		return exam.Good("known")
 	}
 	known := append(slices.Clone(s.apiApp.API.KnownClientApplications), s.Web.String())
-	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", azUpdate(s.API, "--set", "api.knownClientApplications="+asJSON(known))+", or "+check.PortalApp+" > Manifest")
+	return exam.Warned("not in knownClientApplications", "A person who consents to the client is not asked for what the API needs behind it; then an administrator has to consent for the API.", check.PortalApp+" > Manifest: add "+s.Web.String()+" to knownClientApplications").By(azUpdate(s.API, "--set", "api.knownClientApplications="+asJSON(known)))
 }
 
 func registrationAgent(ctx context.Context, s *state) (found exam.Finding) {
@@ -144,7 +141,7 @@ func registrationAgentRedirect(_ context.Context, s *state) exam.Finding {
 	if slices.Contains(uris, want) {
 		return exam.Good("%s", want)
 	}
-	return exam.Failed(want+" is not among "+check.Clipped(fmt.Sprint(uris)), "Sign-in at the web agent ends at an address that is not registered (AADSTS50011).", azUpdate(s.Agent, "--web-redirect-uris", append(slices.Clone(uris), want)...)+", or correct WEB_URL")
+	return exam.Failed(want+" is not among "+check.Clipped(fmt.Sprint(uris)), "Sign-in at the web agent ends at an address that is not registered (AADSTS50011).", check.PortalAgent+" > Authentication > Web > Redirect URIs > Add, or correct WEB_URL.").By(azUpdate(s.Agent, "--web-redirect-uris", append(slices.Clone(uris), want)...))
 }
 
 func registrationAgentSecret(_ context.Context, s *state) exam.Finding {

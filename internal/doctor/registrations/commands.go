@@ -2,11 +2,10 @@ package registrations
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/onbehalf/onbehalf/identity"
+	"github.com/onbehalf/onbehalf/internal/doctor/check"
 )
 
 // azUpdate is the command that sets a property of a registration. Values come from the tenant: they are quoted, so that
@@ -14,30 +13,19 @@ import (
 func azUpdate(id identity.ClientID, flag string, values ...string) string {
 	words := []string{"az ad app update --id", id.String(), flag}
 	for _, value := range values {
-		words = append(words, shellQuote(value))
+		words = append(words, check.ShellQuote(value))
 	}
 	return strings.Join(words, " ")
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
-
-// shellQuote writes a word for a POSIX shell.
-func shellQuote(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	word = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, word)
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+// adminConsent is the command that consents to what a registration lists, for everybody.
+func adminConsent(client identity.ClientID) string {
+	return "az ad app permission admin-consent --id " + client.String()
 }
 
 // permissionAdd is the command that lists a delegated permission in a registration.
 func permissionAdd(client identity.ClientID, resource, permission string) string {
-	return "az ad app permission add --id " + client.String() + " --api " + resource + " --api-permissions " + shellQuote(permission+"=Scope")
+	return "az ad app permission add --id " + client.String() + " --api " + resource + " --api-permissions " + check.ShellQuote(permission+"=Scope")
 }
 
 // asJSON writes what is made of strings alone.

@@ -40,11 +40,15 @@ func secretRegistered(s *state, app *graph.Application, secret, place string) ex
 			end = *p.EndDateTime
 		}
 	}
-	fix := "Make a new secret at " + place + " > Certificates & secrets, and put its value into the setting: a running server reads it anew."
+	fix := "Make a new secret at " + place + " > Certificates & secrets, or by the command, and put its value into the setting: a running server reads it anew."
 	if end.IsZero() {
-		return exam.Failed(fmt.Sprintf("none of the %d secrets begins like it", len(app.PasswordCredentials)), "The secret was deleted, or belongs to another registration.", fix)
+		return exam.Failed(fmt.Sprintf("none of the %d secrets begins like it", len(app.PasswordCredentials)), "The secret was deleted, or belongs to another registration.", fix).By(check.NewSecret(app.AppID))
 	}
-	return check.Expiry(end, s.State, "the secret", fix)
+	found := check.Expiry(end, s.State, "the secret", fix)
+	if found.Verdict != exam.OK {
+		found.Command = check.NewSecret(app.AppID)
+	}
+	return found
 }
 
 // certificateRegistered compares the certificate with those that were uploaded. Its own end was looked at before.
@@ -63,14 +67,14 @@ func certificateRegistered(ctx context.Context, s *state) exam.Finding {
 	// Graph shows the certificates themselves only when it is asked for them by name.
 	app, err := graph.Get[graph.Application](ctx, s.graph, "/applications/"+s.apiApp.ID, url.Values{"$select": {"id,keyCredentials"}})
 	if err != nil {
-		return graphTrouble(err)
+		return s.graphTrouble(err)
 	}
 	for _, k := range app.KeyCredentials {
 		if bytes.Equal(k.Key, der) || slices.Contains(names, k.CustomKeyIdentifier) {
 			return exam.Good("%s", names[1])
 		}
 	}
-	return exam.Failed(names[1]+" is none of "+strconv.Itoa(len(app.KeyCredentials)), "The certificate was not uploaded to this registration (AADSTS700027).", "az ad app credential reset --id "+s.API.String()+" --append --cert @cert.pem, or "+check.PortalApp+" > Certificates & secrets > Certificates > Upload")
+	return exam.Failed(names[1]+" is none of "+strconv.Itoa(len(app.KeyCredentials)), "The certificate was not uploaded to this registration (AADSTS700027).", check.PortalApp+" > Certificates & secrets > Certificates > Upload: the certificate without its key, here cert.pem.").By("az ad app credential reset --id " + s.API.String() + " --append --cert @cert.pem")
 }
 
 // federationRegistered looks for the trust in another issuer's tokens. Issuer, subject and audience are compared letter
@@ -82,7 +86,7 @@ func federationRegistered(ctx context.Context, s *state) exam.Finding {
 	}
 	all, err := graph.List[graph.FederatedCredential](ctx, s.graph, "/applications/"+s.apiApp.ID+"/federatedIdentityCredentials", nil, 100)
 	if err != nil {
-		return graphTrouble(err)
+		return s.graphTrouble(err)
 	}
 	for _, f := range all {
 		if f.Issuer == issuer && f.Subject == subject && slices.Contains(f.Audiences, audience) {
@@ -100,7 +104,7 @@ func federationRegistered(ctx context.Context, s *state) exam.Finding {
 		cause += " Different in spelling alone: " + strings.Join(near, ", ") + "."
 	}
 	wanted := graph.FederatedCredential{Name: "server", Issuer: issuer, Subject: subject, Audiences: []string{audience}}
-	return exam.Failed(s.Credential(), cause, "az ad app federated-credential create --id "+s.API.String()+" --parameters "+shellQuote(asJSON(wanted)))
+	return exam.Failed(s.Credential(), cause, check.PortalApp+" > Certificates & secrets > Federated credentials > Add credential").By("az ad app federated-credential create --id " + s.API.String() + " --parameters " + check.ShellQuote(asJSON(wanted)))
 }
 
 // federated says which token the server presents: that of the file, or that of its managed identity.

@@ -7,10 +7,12 @@ package registrations
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/doctor/check"
 	"github.com/onbehalf/onbehalf/internal/doctor/exam"
@@ -38,7 +40,17 @@ type state struct {
 }
 
 // What to do without rights at Graph.
-const rightsFix = "Run it as somebody with Application.Read.All and Directory.Read.All (Cloud Application Administrator, Global Reader): after az login, or with --bootstrap-client ID, a public client that signs that person in"
+const rightsFix = "It takes somebody with Application.Read.All and Directory.Read.All, such as a Global Reader or Cloud Application Administrator. The command signs that person in with Microsoft Graph Command Line Tools; after az login it goes without --bootstrap-client."
+
+// asAdministrator is the doctor's command for somebody with rights.
+func (s *state) asAdministrator() string {
+	return s.Onbehalf("doctor --bootstrap-client " + graphTools)
+}
+
+// graphTools is Microsoft Graph Command Line Tools, a public client that every tenant can use.
+//
+// https://learn.microsoft.com/powershell/microsoftgraph/authentication-commands
+const graphTools = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
 
 // rightsChecks find out whether Microsoft Graph may be asked about registrations.
 func rightsChecks() []areaCheck {
@@ -72,9 +84,9 @@ func graphRights(ctx context.Context, s *state) exam.Finding {
 			s.graph = client
 			return exam.Good("as %s", source.as)
 		}
-		why = append(why, "as "+source.as+": "+check.FirstLine(err))
+		why = append(why, ", as "+source.as+": "+shortly(err))
 	}
-	return exam.Skip("no rights at Graph, "+strings.Join(why, ", "), rightsFix)
+	return exam.Skip("no rights at Graph"+strings.Join(why, ""), rightsFix).By(s.asAdministrator())
 }
 
 // keep asks a source once and keeps its answer, for as long as one run takes.
@@ -100,10 +112,24 @@ func keep(source graph.TokenFunc) graph.TokenFunc {
 	}
 }
 
+// shortly says in a few words why Graph does not let itself be asked.
+func shortly(err error) string {
+	if refused, ok := errors.AsType[*entra.Error](err); ok {
+		return check.Refused(refused).Seen
+	}
+	if refused, ok := errors.AsType[*graph.Error](err); ok {
+		return fmt.Sprintf("HTTP %d %s", refused.Status, check.Clipped(refused.Code))
+	}
+	return check.FirstLine(err)
+}
+
 // graphTrouble is what is said when Graph does not let itself be asked.
-func graphTrouble(err error) exam.Finding {
-	if errors.Is(err, graph.ErrForbidden) {
-		return exam.Skip("no rights at Graph for this", rightsFix)
+func (s *state) graphTrouble(err error) exam.Finding {
+	switch {
+	case errors.Is(err, graph.ErrForbidden):
+		return exam.Skip("no rights at Graph for this", rightsFix).By(s.asAdministrator())
+	case errors.Is(err, graph.ErrTooMany):
+		return exam.Skip("there are too many to look at here: "+check.FirstLine(err), "")
 	}
 	return exam.Failed(check.FirstLine(err), "Microsoft Graph did not answer the question.", "Try again; https://status.cloud.microsoft shows outages.")
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,11 @@ import (
 
 // Checks returns the checks of this area.
 func Checks(shared *check.State) []check.Check {
-	return check.Bind(&state{State: shared}, searchChecks())
+	all := searchChecks()
+	if shared.Setting != nil && shared.Setting("AZURE_SEARCH_KEY") != "" { // then the server's identity is not asked
+		all[0].Unless = slices.DeleteFunc(all[0].Unless, func(id string) bool { return id == "credential.api" })
+	}
+	return check.Bind(&state{State: shared}, all)
 }
 
 // areaCheck is one of this area's.
@@ -86,6 +91,13 @@ func (s *state) searchCredential() (azcore.TokenCredential, error) {
 	return s.SearchCredential()
 }
 
+// role is the command that gives the server's identity a role at the search service, or takes it away.
+func (s *state) role(do, name string) string {
+	host, _, _ := strings.Cut(strings.TrimPrefix(s.Service, "https://"), ".") // NAME.search.windows.net
+	return "az role assignment " + do + " --role " + check.ShellQuote(name) + " --assignee " + s.API.String() +
+		` --scope "$(az resource list --resource-type Microsoft.Search/searchServices --name ` + check.ShellQuote(host) + ` --query '[0].id' --output tsv)"`
+}
+
 // searchAccess asks once without a person; what the service says is judged here and in the checks that follow.
 func searchAccess(ctx context.Context, s *state) exam.Finding {
 	key := s.Setting("AZURE_SEARCH_KEY")
@@ -100,7 +112,7 @@ func searchAccess(ctx context.Context, s *state) exam.Finding {
 	case errors.Is(err, search.ErrForbidden) && key != "":
 		return exam.Failed("HTTP 403 with AZURE_SEARCH_KEY", "The key is not one of this service's, or the service takes no keys.", "AZURE_SEARCH_KEY: "+check.PortalSearch+" > Settings > Keys > Manage query keys; keys are taken with API access control API keys or Both")
 	case errors.Is(err, search.ErrForbidden):
-		return exam.Failed("HTTP 403 as "+s.SearchAs, "The identity has no role at the service, since less than some minutes, or the service takes keys alone.", "az role assignment create --role \"Search Index Data Reader\" --assignee "+s.API.String()+" --scope SERVICE; and "+check.PortalSearch+" > Settings > Keys > API access control: Both")
+		return exam.Failed("HTTP 403 as "+s.SearchAs, "The identity has no role at the service, since less than some minutes, or the service takes keys alone.", "Give the identity the role Search Index Data Reader, and at "+check.PortalSearch+" > Settings > Keys set API access control to Both. It takes some minutes to count.").By(s.role("create", "Search Index Data Reader"))
 	case errors.Is(err, search.ErrUnauthorized):
 		return exam.Failed("HTTP 401", "The service does not take the server's token: it takes keys alone, or belongs to another tenant.", check.PortalSearch+" > Settings > Keys > API access control: Both, or set AZURE_SEARCH_KEY")
 	case errors.Is(err, search.ErrThrottled), errors.Is(err, search.ErrUnavailable):
@@ -138,7 +150,7 @@ func searchVersion(_ context.Context, s *state) exam.Finding {
 
 func searchIndex(_ context.Context, s *state) exam.Finding {
 	if errors.Is(s.publicErr, search.ErrNotFound) {
-		return exam.Failed(s.Index+" is not there", "The service has no index with this name.", "AZURE_SEARCH_INDEX: "+check.PortalSearch+" > Search management > Indexes; or make it: onbehalf setup index apply")
+		return exam.Failed(s.Index+" is not there", "The service has no index with this name.", "AZURE_SEARCH_INDEX: "+check.PortalSearch+" > Search management > Indexes; or make it, by the command.").By(s.Onbehalf("setup index apply"))
 	}
 	return exam.Good("%s", s.Index)
 }
@@ -161,7 +173,7 @@ func count(r *search.Result) int64 {
 // searchLeast looks for rights that a server of readers does not need. An admin key reads definitions; who may write is
 // told by how the service refuses a batch without a single action: 403 without the right, else 400. Nothing is written.
 func searchLeast(ctx context.Context, s *state) exam.Finding {
-	const roleFix = "az role assignment delete --role \"Search Index Data Contributor\", and create \"Search Index Data Reader\" in its place"
+	const roleFix = "Take the role Search Index Data Contributor from it, and give it Search Index Data Reader in its place."
 	if key := s.Setting("AZURE_SEARCH_KEY"); key != "" {
 		client, err := s.searchAs(key)
 		if err == nil {
@@ -177,7 +189,7 @@ func searchLeast(ctx context.Context, s *state) exam.Finding {
 	case err != nil:
 		return exam.Skip(check.Reason(err), "")
 	case status != http.StatusForbidden && status != http.StatusUnauthorized:
-		return exam.Warned(fmt.Sprintf("%s may write documents (HTTP %d)", s.SearchAs, status), "With Search Index Data Contributor a server that was broken into changes documents, and reads them past their permissions.", roleFix)
+		return exam.Warned(fmt.Sprintf("%s may write documents (HTTP %d)", s.SearchAs, status), "With Search Index Data Contributor a server that was broken into changes documents, and reads them past their permissions.", roleFix).By(s.role("create", "Search Index Data Reader") + " && " + s.role("delete", "Search Index Data Contributor"))
 	}
 	return exam.Good("%s may not write", s.SearchAs)
 }

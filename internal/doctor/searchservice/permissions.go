@@ -28,7 +28,7 @@ func searchDefinition(ctx context.Context, s *state) exam.Finding {
 			return exam.Good("%d fields", len(definition.Fields))
 		}
 	}
-	return exam.Skip("no right to look at it: a query key and Search Index Data Reader have none", "Set SEARCH_ADMIN_KEY for this command alone, or give yourself the role Reader at the service")
+	return exam.Skip("no right to look at it: a query key and Search Index Data Reader have none", "Set SEARCH_ADMIN_KEY for this command alone, or give the server's identity the role Reader at the service.")
 }
 
 func searchPermissions(_ context.Context, s *state) exam.Finding {
@@ -36,9 +36,9 @@ func searchPermissions(_ context.Context, s *state) exam.Finding {
 	case search.PermissionsEnabled:
 		return exam.Good("permissionFilterOption is enabled")
 	case search.PermissionsDisabled:
-		return exam.Failed("permissionFilterOption is disabled", "Everybody finds every document: the index has permissions and does not enforce them.", "Set permissionFilterOption to enabled: onbehalf setup index apply")
+		return exam.Failed("permissionFilterOption is disabled", "Everybody finds every document: the index has permissions and does not enforce them.", "Set permissionFilterOption to enabled.").By(s.Onbehalf("setup index apply"))
 	}
-	return exam.Failed("permissionFilterOption is not set", "Everybody finds every document: the index knows no permissions, or was updated through an API version that does not know them.", "Set permissionFilterOption to enabled, through "+searchclient.DefaultAPIVersion+": onbehalf setup index apply")
+	return exam.Failed("permissionFilterOption is not set", "Everybody finds every document: the index knows no permissions, or was updated through an API version that does not know them.", "Set permissionFilterOption to enabled, through "+searchclient.DefaultAPIVersion+".").By(s.Onbehalf("setup index apply"))
 }
 
 // aclFields are the fields that say who may read.
@@ -52,7 +52,7 @@ func searchFields(_ context.Context, s *state) exam.Finding {
 		names = append(names, f.Name+" ("+f.PermissionFilter+")")
 	}
 	if len(names) == 0 {
-		return exam.Failed("none", "Nobody can be allowed anything: no field has the attribute permissionFilter.", "Add permissionFilter userIds, groupIds or rbacScope to the fields that hold object ids: onbehalf setup index apply")
+		return exam.Failed("none", "Nobody can be allowed anything: no field has the attribute permissionFilter.", "Add permissionFilter userIds, groupIds or rbacScope to the fields that hold object ids.").By(s.Onbehalf("setup index apply"))
 	}
 	return exam.Good("%s", check.Clipped(strings.Join(names, ", ")))
 }
@@ -79,7 +79,7 @@ func searchTypes(_ context.Context, s *state) exam.Finding {
 		}
 	}
 	if len(wrong) > 0 {
-		return exam.Failed(check.Clipped(strings.Join(wrong, "; ")), "Permissions in these fields do not count.", "A type cannot be changed: make the index anew with onbehalf setup index apply, and push the documents again")
+		return exam.Failed(check.Clipped(strings.Join(wrong, "; ")), "Permissions in these fields do not count.", "A type cannot be changed: make the index anew, and push the documents again.").By(s.Onbehalf("setup index plan"))
 	}
 	return exam.Good("as they should be")
 }
@@ -111,7 +111,7 @@ func searchRetrievable(_ context.Context, s *state) exam.Finding {
 
 func searchNames(_ context.Context, s *state) exam.Finding {
 	if names := s.fieldsWith(func(f search.Field) bool { return !slices.Contains(s.PermissionFields, f.Name) }); names != "" {
-		return exam.Warned(names+": not known to the server", "The server refuses filters by "+strings.Join(s.PermissionFields, ", ")+" alone: it cannot read the definition with a query key. By others a caller finds out, question by question, who may read what she sees.", "Name the fields so, as onbehalf setup index apply does")
+		return exam.Warned(names+": not known to the server", "The server refuses filters by "+strings.Join(s.PermissionFields, ", ")+" alone: it cannot read the definition with a query key. By others a caller finds out, question by question, who may read what she sees.", "Name the fields so, as our set-up of an index does.").By(s.Onbehalf("setup index plan"))
 	}
 	return exam.Good("known to the server")
 }

@@ -23,7 +23,7 @@ func settingsAgent(_ context.Context, s *check.State) exam.Finding {
 		seen, cause := badID(id)
 		return exam.Failed(seen, cause, "AGENT_CLIENT_ID: "+fix)
 	}
-	if client == s.API || id == s.Setting("WEB_CLIENT_ID") {
+	if !s.API.IsZero() && client == s.API || id == s.Setting("WEB_CLIENT_ID") {
 		return exam.Failed("AGENT_CLIENT_ID is that of the API or of the public client", "The web agent is a registration of its own: confidential, with redirect URIs.", "AGENT_CLIENT_ID: "+fix)
 	}
 	if bad := secretShape(secret, "AGENT_CLIENT_SECRET", check.PortalAgent); bad.Verdict != exam.OK {
@@ -53,7 +53,7 @@ func settingsHistoryKey(_ context.Context, s *check.State) exam.Finding {
 	}
 	for part := range strings.SplitSeq(value, ",") {
 		if cause := weak(strings.TrimSpace(part)); cause != "" {
-			return exam.Failed("HISTORY_KEY", cause, "HISTORY_KEY: at least 32 random characters: openssl rand -base64 48")
+			return exam.Failed("HISTORY_KEY", cause, "HISTORY_KEY: at least 32 random characters.").By(check.RandomKey)
 		}
 	}
 	return exam.Good("set")

@@ -19,7 +19,14 @@ func settingsCredential(_ context.Context, s *check.State) exam.Finding {
 	}
 	switch len(set) {
 	case 0:
-		return exam.Failed("none", "The server cannot prove to Entra that it is the API, and gets no tokens on behalf of people.", "Set one of "+strings.Join(check.Credentials(), ", ")+": "+check.PortalApp+" > Certificates & secrets")
+		if clientAlone(s) {
+			return notHere()
+		}
+		found := exam.Failed("none", "The server cannot prove to Entra that it is the API, and gets no tokens on behalf of people.", "Set one of "+strings.Join(check.Credentials(), ", ")+": "+check.PortalApp+" > Certificates & secrets")
+		if id := s.Setting("API_CLIENT_ID"); isGUID(id) {
+			found.Command = check.NewSecret(id)
+		}
+		return found
 	case 1:
 		return exam.Good("%s", set[0])
 	}
@@ -57,7 +64,7 @@ func settingsCertificate(_ context.Context, s *check.State) exam.Finding {
 	}
 	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return exam.Failed(path, "It holds no certificate with its key: "+strings.TrimPrefix(err.Error(), "tls: ")+".", "Put both into one file: cat cert.pem key.pem > both.pem; the key without a password")
+		return exam.Failed(path, "It holds no certificate with its key: "+strings.TrimPrefix(err.Error(), "tls: ")+".", "Put both into one file, the key without a password.").By("cat cert.pem key.pem > both.pem")
 	}
 	return check.Expiry(pair.Leaf.NotAfter, s, "the certificate in "+path, "Make a new one, upload it at "+check.PortalApp+" > Certificates & secrets, and replace the file: the server notices.")
 }

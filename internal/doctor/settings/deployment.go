@@ -29,6 +29,9 @@ func publicURL(value string) (u *url.URL, cause string) {
 
 // shown is a URL without a password that somebody may have put into it.
 func shown(value string) string {
+	if secretive(value) {
+		return guarded(value)
+	}
 	if u, err := url.Parse(value); err == nil {
 		value = u.Redacted()
 	}
@@ -53,16 +56,18 @@ func settingsSearch(_ context.Context, s *check.State) exam.Finding {
 	value := s.Setting("AZURE_SEARCH_ENDPOINT")
 	u, err := url.Parse(value)
 	switch {
+	case value == "" && clientAlone(s):
+		return notHere()
 	case value == "":
 		return exam.Failed("not set", "The setting is missing.", fix)
 	case err != nil || u.Host == "" || u.User != nil:
 		return exam.Failed(shown(value), "That is no URL of a service.", fix)
 	case u.Scheme != "https":
-		return exam.Failed(value, "Keys and tokens go over https alone.", fix)
+		return exam.Failed(shown(value), "Keys and tokens go over https alone.", fix)
 	case strings.Contains(u.Host, "portal.azure."):
-		return exam.Failed(value, "That is the portal's address of the service, not the service's own.", fix)
+		return exam.Failed(shown(value), "That is the portal's address of the service, not the service's own.", fix)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return exam.Failed(value, "The service's URL has no path and no query; the index has a setting of its own, AZURE_SEARCH_INDEX.", fix)
+		return exam.Failed(shown(value), "The service's URL has no path and no query; the index has a setting of its own, AZURE_SEARCH_INDEX.", fix)
 	}
 	s.Service = "https://" + u.Host
 	return exam.Good("%s", s.Service)
@@ -76,11 +81,14 @@ var indexName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,126}[a-z0-9])?$`)
 func settingsIndex(_ context.Context, s *check.State) exam.Finding {
 	value := s.Setting("AZURE_SEARCH_INDEX")
 	const fix = "AZURE_SEARCH_INDEX: " + check.PortalSearch + " > Search management > Indexes"
+	if value == "" && clientAlone(s) {
+		return notHere()
+	}
 	if value == "" {
 		return exam.Failed("not set", "The setting is missing.", fix)
 	}
 	if !indexName.MatchString(value) || len(value) < 2 || strings.Contains(value, "--") {
-		return exam.Failed(fmt.Sprintf("%q", check.Clipped(value)), "No index can be called so: 2 to 128 lower-case letters, digits and single hyphens.", fix)
+		return exam.Failed(guarded(value), "No index can be called so: 2 to 128 lower-case letters, digits and single hyphens.", fix)
 	}
 	s.Index = value
 	return exam.Good("%s", value)
@@ -89,18 +97,18 @@ func settingsIndex(_ context.Context, s *check.State) exam.Finding {
 func settingsCache(_ context.Context, s *check.State) exam.Finding {
 	address, secret := s.Setting("REDIS_URL"), s.Setting("CACHE_SECRET")
 	u, err := url.Parse(address)
-	const fix = "CACHE_SECRET: at least 32 random characters, the same for all replicas: openssl rand -base64 48"
+	const fix = "CACHE_SECRET: at least 32 random characters, the same for all replicas."
 	switch {
 	case address == "" && secret == "":
 		return exam.Good("not used: each server has a cache of its own")
 	case address != "" && (err != nil || u.Host == "" || u.Scheme != "redis" && u.Scheme != "rediss"):
 		return exam.Failed("REDIS_URL", "That is no address of a Redis.", "REDIS_URL: rediss://[:PASSWORD@]HOST:PORT")
 	case address != "" && secret == "":
-		return exam.Failed("REDIS_URL without CACHE_SECRET", "Tokens in a shared cache are sealed with CACHE_SECRET; without it the server does not start.", fix)
+		return exam.Failed("REDIS_URL without CACHE_SECRET", "Tokens in a shared cache are sealed with CACHE_SECRET; without it the server does not start.", fix).By(check.RandomKey)
 	}
 	for part := range strings.SplitSeq(secret, ",") {
 		if cause := weak(strings.TrimSpace(part)); cause != "" {
-			return exam.Failed("CACHE_SECRET", cause, fix)
+			return exam.Failed("CACHE_SECRET", cause, fix).By(check.RandomKey)
 		}
 	}
 	if address != "" && u.Scheme == "redis" && !check.OnLoopback(u) {

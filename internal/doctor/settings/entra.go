@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,9 +17,12 @@ import (
 
 func settingsTenant(_ context.Context, s *check.State) exam.Finding {
 	value := s.Setting("TENANT_ID")
+	if value == "" && clientAlone(s) {
+		return exam.Skip("not set: a client signs in at the tenant that the server names", "")
+	}
 	id, err := identity.ParseTenantID(value)
 	if seen, cause := badID(value); err != nil || strings.Trim(value, "0-") == "" {
-		return exam.Failed(seen, cause, "TENANT_ID: "+check.PortalApp+" > Overview > Directory (tenant) ID, or az account show --query tenantId")
+		return exam.Failed(seen, cause, "TENANT_ID: "+check.PortalApp+" > Overview > Directory (tenant) ID").By("az account show --query tenantId --output tsv")
 	}
 	s.Tenant = id
 	return exam.Good("%s", id)
@@ -28,9 +30,14 @@ func settingsTenant(_ context.Context, s *check.State) exam.Finding {
 
 func settingsAPI(_ context.Context, s *check.State) exam.Finding {
 	value := s.Setting("API_CLIENT_ID")
+	if value == "" && clientAlone(s) {
+		found := notHere()
+		found.Fix = "Set API_CLIENT_ID, too, to have the token of who is signed in here looked at."
+		return found
+	}
 	id, err := identity.ParseClientID(value)
 	if seen, cause := badID(value); err != nil || strings.Trim(value, "0-") == "" {
-		return exam.Failed(seen, cause, "API_CLIENT_ID: "+check.PortalApp+" > Overview > Application (client) ID, not the object ID; where nothing is registered yet: onbehalf setup entra apply")
+		return exam.Failed(seen, cause, "API_CLIENT_ID: "+check.PortalApp+" > Overview > Application (client) ID, not the object ID. Where nothing is registered yet, the command does it.").By(s.Onbehalf("setup entra apply"))
 	}
 	s.API = id
 	return exam.Good("%s", id)
@@ -46,13 +53,13 @@ func settingsAppIDURI(_ context.Context, s *check.State) exam.Finding {
 	const fix = "API_APP_ID_URI: " + check.PortalApp + " > Expose an API > Application ID URI"
 	switch {
 	case err != nil || !slices.Contains([]string{"api", "https", "http", "urn"}, u.Scheme):
-		return exam.Failed(fmt.Sprintf("%q", check.Clipped(value)), "That is no App ID URI: api://… or https://… is wanted.", fix)
+		return exam.Failed(guarded(value), "That is no App ID URI: api://… or https://… is wanted.", fix)
 	case strings.HasSuffix(value, "/"):
-		return exam.Failed(value, "The slash at the end is not part of an App ID URI: Entra and the server compare letter by letter.", fix)
+		return exam.Failed(shown(value), "The slash at the end is not part of an App ID URI: Entra and the server compare letter by letter.", fix)
 	case strings.HasSuffix(value, "/execute") || strings.HasSuffix(value, "/.default"):
-		return exam.Failed(value, "That is a scope: the App ID URI is what stands before its last slash.", fix)
+		return exam.Failed(shown(value), "That is a scope: the App ID URI is what stands before its last slash.", fix)
 	case u.Scheme == "api" && isGUID(u.Host) && !strings.EqualFold(u.Host, s.API.String()) && u.Path == "":
-		return exam.Failed(value, "It names another application than API_CLIENT_ID ("+s.API.String()+").", fix)
+		return exam.Failed(shown(value), "It names another application than API_CLIENT_ID ("+s.API.String()+").", fix)
 	}
 	s.AppIDURI = value
 	return exam.Good("%s", value)
@@ -62,15 +69,15 @@ func settingsWebClient(_ context.Context, s *check.State) exam.Finding {
 	const fix = "WEB_CLIENT_ID: " + check.PortalClient + " > Overview > Application (client) ID"
 	value := s.Setting("WEB_CLIENT_ID")
 	if value == "" {
-		return exam.Warned("not set", "\"onbehalf login\" and \"onbehalf call\" do not know as which client they sign people in.", fix)
+		return exam.Skip("not set: nobody signs in from here, but with --client-id", fix)
 	}
 	id, err := identity.ParseClientID(value)
 	if err != nil {
 		seen, cause := badID(value)
 		return exam.Failed(seen, cause, fix)
 	}
-	if id == s.API {
-		return exam.Failed("the same as API_CLIENT_ID", "The client that signs people in is another registration than the API: a public one, without a secret. With one for both, id tokens pass for access tokens.", "Make a second registration (onbehalf setup entra), and set WEB_CLIENT_ID to its id.")
+	if !s.API.IsZero() && id == s.API {
+		return exam.Failed("the same as API_CLIENT_ID", "The client that signs people in is another registration than the API: a public one, without a secret. With one for both, id tokens pass for access tokens.", "Make a second registration, and set WEB_CLIENT_ID to its id.").By(s.Onbehalf("setup entra apply"))
 	}
 	s.Web = id
 	return exam.Good("%s", id)
@@ -94,7 +101,7 @@ func settingsGraph(_ context.Context, s *check.State) exam.Finding {
 	microsoft := err == nil
 	known := slices.ContainsFunc(entra.Clouds(), func(c entra.Cloud) bool { return c.Graph == value })
 	if value != "" && (microsoft && value != own.Graph || !microsoft && known) {
-		return exam.Failed(value, "It is not the Graph of "+s.Cloud.Authority+", whose tokens it would refuse.", "GRAPH_ENDPOINT: leave it out, or set "+own.Graph)
+		return exam.Failed(shown(value), "It is not the Graph of "+s.Cloud.Authority+", whose tokens it would refuse.", "GRAPH_ENDPOINT: leave it out, or set "+own.Graph)
 	}
 	return exam.Good("%s", s.Cloud.Graph)
 }
