@@ -46,6 +46,7 @@ type options struct {
 	plaintext, anyAuthority                   bool
 	passphraseFile                            string
 	timeout                                   time.Duration
+	patience                                  patience
 }
 
 func newOptions(sh *shell.Shell) *options { return &options{sh: sh, tty: newTerminal(sh)} }
@@ -187,7 +188,7 @@ func (o *options) newSigner(opened *opened) (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &signer{opened: opened, watch: &watch{base: client.Transport}, loginHint: o.loginHint(opened)}
+	s := &signer{opened: opened, watch: &watch{base: client.Transport, begin: o.patience.resume}, loginHint: o.loginHint(opened)}
 	client.Timeout = 0 // a tool may take its time: --timeout bounds the whole
 	client.Transport = s.watch
 	s.http = signin.SameOrigin(client)
@@ -347,20 +348,4 @@ func parseScopes(texts []string) ([]entra.Scope, error) {
 		scopes = append(scopes, scope)
 	}
 	return scopes, nil
-}
-
-// within bounds a command's work by --timeout.
-func (o *options) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	if o.timeout <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("no answer within %s", o.timeout))
-}
-
-// timedOut gives an error its cause: that time was up is not "context deadline exceeded" to a person.
-func timedOut(ctx context.Context, err error) error {
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return shell.Hint(context.Cause(ctx), "--timeout sets another limit")
-	}
-	return err
 }

@@ -32,7 +32,7 @@ func (s *signer) explain(ctx context.Context, err error) error {
 	refusal, isRefusal := errors.AsType[*entra.Error](err)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return err
+		return timedOut(ctx, err)
 	case errors.Is(err, signin.ErrCodeExpired):
 		return shell.Hint(err, "\"onbehalf login --browser\" signs in without a code")
 	case errors.As(err, &ambiguous):
@@ -173,7 +173,8 @@ func trimSDK(text string) string {
 
 // watch sees what the server answers beside the SDK: why it refused, and the id of the call's chain.
 type watch struct {
-	base http.RoundTripper
+	base  http.RoundTripper
+	begin func() // called before each request; nil: nothing is
 
 	mu          sync.Mutex
 	status      int
@@ -187,6 +188,9 @@ const chainHeader = "Onbehalf-Chain"
 
 // RoundTrip implements [http.RoundTripper].
 func (w *watch) RoundTrip(req *http.Request) (*http.Response, error) {
+	if w.begin != nil {
+		w.begin()
+	}
 	resp, err := w.base.RoundTrip(req)
 	if err != nil {
 		return nil, err

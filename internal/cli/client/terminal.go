@@ -101,6 +101,7 @@ var errDeclined = errors.New("you declined")
 
 // confirm asks whether a server may have tokens for an API that is not its own address.
 func (o *options) confirm(ctx context.Context, asked signin.Grant) error {
+	o.patience.hold()
 	fmt.Fprintf(o.sh.Err, "The server      %s\nasks for        %s\nto be issued by %s%s\n", asked.Server, joinScopes(asked.Scopes), printable(asked.Authority), printable(asked.Tenant))
 	fmt.Fprintln(o.sh.Err, "Whoever runs that server can then use this API as you. Say yes only if the API is that server's own.")
 	ok, err := o.tty.yes(ctx, "Do you trust it?")
@@ -116,6 +117,7 @@ func (o *options) confirm(ctx context.Context, asked signin.Grant) error {
 // ask asks whether to sign in now because a server wants it. A device code needs a yes; a browser shows for itself what
 // is asked.
 func (o *options) ask(ctx context.Context, cause signin.Cause) error {
+	o.patience.hold()
 	fmt.Fprintf(o.sh.Err, "%s wants you to sign in", cause.Server)
 	if cause.Claims != "" {
 		fmt.Fprintf(o.sh.Err, " again, and demands %s", printable(cause.Claims))
