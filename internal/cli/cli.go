@@ -29,16 +29,20 @@ func root(sh *shell.Shell) *cobra.Command {
 		`  onbehalf demo                       # everything on this machine, no Azure
   onbehalf local --write-env .env     # a local Entra and a local AI Search
   onbehalf call get_documents --env .env`)
-	root.AddCommand(client.Commands(sh)...)
-	root.AddCommand(server.Commands(sh)...)
-	root.AddCommand(operator.Commands(sh, a.operatorTools())...)
-	root.AddCommand(
-		a.demoCommand(),
-		a.localCommand(),
-		a.setupCommand(),
-		a.conformCommand(),
-		a.doctorCommand(),
-		a.versionCommand(),
-	)
+	group(root, "Try it:", a.demoCommand(), a.localCommand())
+	group(root, "Use a server as yourself:", client.Commands(sh)...)
+	group(root, "Run it:", server.Commands(sh)...)
+	group(root, "Set it up, and see that it is right:", append(operator.Commands(sh, a.operatorTools()),
+		a.setupCommand(), a.doctorCommand(), a.conformCommand())...)
+	root.AddCommand(a.versionCommand())
 	return root
+}
+
+// group adds commands that the help shows together.
+func group(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, cmd := range commands {
+		cmd.GroupID = title
+	}
+	root.AddCommand(commands...)
 }

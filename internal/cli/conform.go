@@ -72,6 +72,9 @@ func (a *app) runConform(cmd *cobra.Command, args []string, f conformFlags) erro
 	if len(args) == 1 {
 		settings.Override("MCP_URL", args[0])
 	}
+	if settings.Get("MCP_URL") == "" {
+		return shell.Usage(shell.Hint(errors.New("no server is named"), "onbehalf conform http://localhost:8000/mcp --env .env"))
+	}
 	target, err := settings.URL("MCP_URL", "")
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func (a *app) versionCommand() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(a.Out).Encode(v)
 			}
-			_, err := fmt.Fprintf(a.Out, "onbehalf %s %s %s\n", v.Version, v.Go, v.Platform)
+			_, err := fmt.Fprintln(a.Out, "onbehalf", v)
 			return err
 		},
 	}

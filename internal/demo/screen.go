@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/internal/local"
@@ -31,7 +32,7 @@ const tableLimit = 12
 // opening prints the addresses and, of a few documents, who may read which.
 func (s *screen) opening(d *demo) {
 	s.printf("onbehalf demo: all on this machine, no Azure. Tenant %s\n", d.settings["TENANT_DOMAIN"])
-	s.printf("  Entra %s   Search %s   MCP %s\n\n", d.local.EntraURL, d.local.SearchURL, d.mcpURL)
+	s.printf("  Entra %s   Search %s\n  MCP   %s\n\n", d.local.EntraURL, d.local.SearchURL, d.mcpURL)
 	documents := d.config.Documents
 	if len(documents) > tableLimit {
 		s.printf("%d documents, each with the people and groups who may read it.\n\n", len(documents))
@@ -170,7 +171,7 @@ func decision(hop *chain.Hop) string {
 }
 
 func (s *screen) hop(station, where, what string, took time.Duration) {
-	s.printf("    %-9s %-7s %-52s %8s\n", station, where, clean(what), milliseconds(took))
+	s.printf("    %-8s %-6s %-50s %8s\n", station, where, clean(what), milliseconds(took))
 }
 
 func milliseconds(d time.Duration) string {
@@ -188,7 +189,32 @@ func (s *screen) refusal(ok bool, name, answer string) {
 	if !ok {
 		mark = "NOT"
 	}
-	s.printf("  %-3s %-25s %s\n", mark, name, clean(answer))
+	s.printf("  %-3s %-25s %s\n", mark, name, fold(clean(answer), answerColumn))
+}
+
+// answerColumn is where the answers to what must be refused begin.
+const answerColumn = 32
+
+// fold breaks a sentence that begins at a column into lines that fit a screen of 80.
+func fold(text string, column int) string {
+	const width = 80
+	var out strings.Builder
+	at := column
+	for word := range strings.FieldsSeq(text) {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case at == column:
+		case at+1+length > width:
+			out.WriteString("\n" + strings.Repeat(" ", column))
+			at = column
+		default:
+			out.WriteByte(' ')
+			at++
+		}
+		out.WriteString(word)
+		at += length
+	}
+	return out.String()
 }
 
 func (s *screen) verdict(right, asked, refused, tried int, took time.Duration, once bool) {
@@ -211,17 +237,19 @@ func (d *demo) invite() {
 			names[i] = clean(d.people[i].short)
 		}
 		d.out.printf(`
-Open %s and sign in as %s, by a click or with the password
-%s; in a private window as another of them. Ask both the same, and see the difference.
-`, d.web.url, strings.Join(names, ", "), local.Password)
+Open %s and sign in as one of %s; in a
+private window as another. Ask both the same, and see the difference.
+Your browser will warn of %s, since its certificate is new:
+go on there ("Advanced", then "Proceed"). One click signs in; the password is
+%s for everyone.
+`, d.web.url, strings.Join(names, ", "), d.local.EntraURL, local.Password)
 	}
 	d.out.printf(`
-Serving until you press Ctrl-C. Settings: %s
-Or, in another terminal:
+Serving until you press Ctrl-C. The settings are in a file: in another terminal,
   onbehalf call whoami --env %s
-  onbehalf call get_documents query=roadmap --env %s --chain
+  onbehalf call get_documents query=roadmap --chain --env %s
   onbehalf accounts --env %s
-`, file, file, file, file)
+`, file, file, file)
 }
 
 // clean keeps a terminal from being told what to do by a name in a file.

@@ -107,11 +107,15 @@ func (l *Local) WriteEnv(path string, more ...Setting) error {
 		}
 		fmt.Fprintf(&text, "%s=%s\n", setting.Name, setting.Value)
 	}
-	return errors.Join(
-		replaceFile(files.CA, l.ca.PEM()),
-		replaceFile(files.Bundle, l.bundle()),
-		replaceFile(path, []byte(text.String())),
-	)
+	for _, file := range []struct {
+		path    string
+		content []byte
+	}{{files.CA, l.ca.PEM()}, {files.Bundle, l.bundle()}, {path, []byte(text.String())}} { // the settings last: who sees them finds the rest
+		if err := replaceFile(file.path, file.content); err != nil {
+			return fmt.Errorf("settings file %s: %w", file.path, err)
+		}
+	}
+	return nil
 }
 
 // checkOurs refuses a file that is there, holds anything, and was not written here.
@@ -162,7 +166,7 @@ func (l *Local) bundle() []byte {
 func replaceFile(path string, content []byte) error {
 	temporary, err := os.CreateTemp(filepath.Dir(path), ".onbehalf-*")
 	if err != nil {
-		return fmt.Errorf("settings file: %w", err)
+		return withoutPath(err)
 	}
 	defer os.Remove(temporary.Name())
 	_, err = temporary.Write(content)
@@ -171,7 +175,15 @@ func replaceFile(path string, content []byte) error {
 		err = os.Rename(temporary.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("settings file: %w", err)
+		return withoutPath(err)
 	}
 	return nil
+}
+
+// withoutPath takes from an error the name of a temporary file, which tells nobody anything.
+func withoutPath(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }

@@ -121,24 +121,30 @@ func (o *options) openCache() (*opened, error) {
 	if o.passphraseFile == "" {
 		o.passphraseFile = settings.Get("CACHE_PASSPHRASE_FILE")
 	}
+	cache, ledger, err := o.openFiles()
+	if err != nil {
+		return nil, shell.Hint(err, "XDG_CACHE_HOME and XDG_CONFIG_HOME name other folders")
+	}
+	return &opened{server: server, settings: settings, cache: cache, ledger: ledger, logger: logger}, nil
+}
+
+// openFiles opens what is kept on this machine.
+func (o *options) openFiles() (*vault.Vault, *vault.Book, error) {
 	cacheDir, err := os.UserCacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("where to keep tokens: %w", err)
+		return nil, nil, fmt.Errorf("where to keep tokens: %w", err)
 	}
 	configDir, err := os.UserConfigDir()
 	if err != nil {
-		return nil, fmt.Errorf("where to keep what was confirmed: %w", err)
+		return nil, nil, fmt.Errorf("where to keep what was confirmed: %w", err)
 	}
 	notice := func(message string) { fmt.Fprintln(o.sh.Err, "note: "+message) }
 	cache, err := vault.Open(vault.Config{Dir: filepath.Join(cacheDir, "onbehalf", "tokens"), Keepers: o.keepers(), Notice: notice})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ledger, err := vault.OpenBook(vault.Config{Dir: filepath.Join(configDir, "onbehalf"), Notice: notice})
-	if err != nil {
-		return nil, err
-	}
-	return &opened{server: server, settings: settings, cache: cache, ledger: ledger, logger: logger}, nil
+	return cache, ledger, err
 }
 
 // keepers lists who may hold the key of the cache here, best first.

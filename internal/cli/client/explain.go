@@ -35,6 +35,8 @@ func (s *signer) explain(ctx context.Context, err error) error {
 		return timedOut(ctx, err)
 	case errors.Is(err, signin.ErrCodeExpired):
 		return shell.Hint(err, "\"onbehalf login --browser\" signs in without a code")
+	case errors.Is(err, signin.ErrNoBrowser):
+		return shell.Hint(err, "--device-code signs in with a code on another device; BROWSER names the program that opens a page")
 	case errors.As(err, &ambiguous):
 		return shell.Hint(ambiguous, "choose one with --account %s", ambiguous.Accounts[0].Name)
 	case errors.As(err, &refused):

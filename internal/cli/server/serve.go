@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +19,7 @@ import (
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/cli/shell"
 	"github.com/onbehalf/onbehalf/internal/httprun"
+	"github.com/onbehalf/onbehalf/internal/localhost"
 	"github.com/onbehalf/onbehalf/internal/serve"
 	"github.com/onbehalf/onbehalf/obo/rediscache"
 )
@@ -110,8 +114,17 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 		return err
 	}
 	context.AfterFunc(ctx, server.Drain)
+	noteOtherPort(sh, "MCP_URL", config.Server.URL, endpoints[0].Listener.Addr())
 	fmt.Fprintf(sh.Err, "serving %s on %s\n", config.Server.URL, endpoints[0].Listener.Addr())
 	return httprun.Serve(ctx, serve.Grace, endpoints...)
+}
+
+// noteOtherPort says that clients on this machine will look at another port than the one that was chosen.
+func noteOtherPort(sh *shell.Shell, setting string, at *url.URL, listening net.Addr) {
+	tcp, ok := listening.(*net.TCPAddr)
+	if ok && localhost.IsLoopbackHost(at.Host) && at.Port() != strconv.Itoa(tcp.Port) {
+		fmt.Fprintf(sh.Err, "note: clients look for it at %s: unless something forwards from there, set %s to port %d too\n", at, setting, tcp.Port)
+	}
 }
 
 // parseNetworks reads networks such as 10.0.0.0/8, and single addresses.

@@ -114,6 +114,7 @@ func runWeb(ctx context.Context, sh *shell.Shell, flags webFlags) error {
 	if err != nil {
 		return errors.Join(shell.PortHint(err, "--addr"), config.History.Close())
 	}
+	noteOtherPort(sh, "WEB_URL", config.URL, listener.Addr())
 	fmt.Fprintf(sh.Err, "serving %s on %s\n%s\n%s\n", config.URL, listener.Addr(), kept, answering(config.Model))
 	ending := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)

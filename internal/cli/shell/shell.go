@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/agnivade/levenshtein"
@@ -49,7 +50,7 @@ func New() *Shell {
 // Root makes the root command.
 func (s *Shell) Root(use, short, example string) *cobra.Command {
 	root := &cobra.Command{
-		Use: use, Short: short, Example: example,
+		Use: use, Short: short, Example: example, Version: Version().String(),
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { s.started = true },
 		Args:             KnownCommand,
@@ -58,6 +59,7 @@ func (s *Shell) Root(use, short, example string) *cobra.Command {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.PersistentFlags().StringVar(&s.envFile, "env", "", "read settings from this `FILE` of NAME=value lines")
 	root.PersistentFlags().StringVar(&s.logLevel, "log-level", "warn", "what goes to stderr: debug, info, warn, error")
 	_ = root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
@@ -220,10 +222,15 @@ func nearestFlag(cmd *cobra.Command, err error) error {
 // PortHint adds to an error about an address, or about a port in use, which flag changes it.
 func PortHint(err error, flag string) error {
 	if wrong, ok := errors.AsType[*net.AddrError](err); ok {
-		return Usage(fmt.Errorf("%s %q: want HOST:PORT, such as 127.0.0.1:0", flag, wrong.Addr))
+		return Usage(fmt.Errorf("%s %q: want HOST:PORT, such as 127.0.0.1:8000", flag, wrong.Addr))
 	}
-	if inUse, ok := errors.AsType[*httprun.InUseError](err); ok {
+	switch inUse, ok := errors.AsType[*httprun.InUseError](err); {
+	case ok:
 		return Hint(inUse, "choose another one with %s, or port 0 for any", flag)
+	case errors.Is(err, syscall.EACCES):
+		return Hint(err, "ports below 1024 are for the system's administrator: choose another one with %s", flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return Hint(err, "%s wants an address of this machine: 127.0.0.1 for programs here alone, 0.0.0.0 for others too", flag)
 	}
 	return err
 }

@@ -13,6 +13,9 @@ type VersionInfo struct {
 	Platform string `json:"platform"`
 }
 
+// String is what a person reads.
+func (v VersionInfo) String() string { return v.Version + " " + v.Go + " " + v.Platform }
+
 // Version reads what the linker noted.
 func Version() VersionInfo {
 	v := VersionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
