@@ -193,6 +193,7 @@ func TestWhatAnErrorTellsTheOutside(t *testing.T) {
 	}{
 		{"meant for the person", func() error { return onbehalf.Say("there is no such customer", secret) }, "there is no such customer", true},
 		{"wrapped on the way", func() error { return errors.Join(onbehalf.Say("come back tomorrow", nil)) }, "come back tomorrow", false},
+		{"for the operator to mend", func() error { return onbehalf.Report("there is no such index", secret) }, "no such index; the operator finds the reason under the reference", true},
 		{"meant for nobody", func() error { return secret }, "the operator finds the reason under the reference", true},
 		{"a panic", func() error { panic(secret) }, "the operator finds the reason under the reference", true},
 		{"out of time", func() error { return context.DeadlineExceeded }, "took too long", false},

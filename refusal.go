@@ -34,11 +34,16 @@ const codeRefused = -32001
 
 // Say makes an error whose message is meant for the person and the model. The cause, which may be nil, goes to the log
 // alone.
-func Say(message string, cause error) error { return &said{message, cause} }
+func Say(message string, cause error) error { return &said{message: message, cause: cause} }
+
+// Report is [Say] for what the server's operator has to mend: the cause goes to the log as an error, and the message ends
+// with the reference under which the operator finds it there.
+func Report(message string, cause error) error { return &said{message: message, cause: cause, report: true} }
 
 type said struct {
 	message string
 	cause   error
+	report  bool
 }
 
 func (s *said) Error() string { return s.message }
@@ -125,6 +130,10 @@ func (s *Server) words(ctx context.Context, failure error) string {
 	case errors.As(failure, &refusal):
 		return refusal.Say()
 	case errors.As(failure, &meant):
+		if meant.report {
+			s.config.Logger.ErrorContext(ctx, "tool failed", slog.String("chain", chainID(ctx)), slog.Any("error", meant.cause))
+			return meant.message + "; the operator finds the reason under the reference " + chainID(ctx)
+		}
 		if meant.cause != nil {
 			s.config.Logger.InfoContext(ctx, "tool said no", slog.String("chain", chainID(ctx)), slog.Any("cause", meant.cause))
 		}

@@ -145,11 +145,11 @@ func explain(err error) error {
 	case errors.Is(err, search.ErrBadRequest):
 		return onbehalf.Say("the search service does not accept this query: "+failure.Message, err)
 	case errors.Is(err, search.ErrUnauthorized):
-		return onbehalf.Say("the search service does not accept your token, also not a fresh one; sign in again, and tell the operator if that does not help", err)
+		return onbehalf.Report("the search service does not accept your token, also not a fresh one; sign in again", err)
 	case errors.Is(err, search.ErrForbidden):
-		return onbehalf.Say("the search service refuses: this server or you lack a role such as Search Index Data Reader; tell the operator", err)
+		return onbehalf.Report("the search service refuses: this server or you lack a role such as Search Index Data Reader", err)
 	case errors.Is(err, search.ErrNotFound):
-		return onbehalf.Say("the search service has no such index; tell the operator", err)
+		return onbehalf.Report("the search service has no such index", err)
 	case errors.Is(err, search.ErrThrottled), errors.Is(err, search.ErrUnavailable):
 		return onbehalf.Say("the search service is busy or away; try again in a moment", err)
 	default:

@@ -198,8 +198,8 @@ func TestTheServicesRefusalsInWords(t *testing.T) {
 	}{
 		{http.StatusBadRequest, "does not accept this query: bad filter"},
 		{http.StatusUnauthorized, "sign in again"},
-		{http.StatusForbidden, "Search Index Data Reader"},
-		{http.StatusNotFound, "no such index"},
+		{http.StatusForbidden, "Search Index Data Reader; the operator finds the reason"},
+		{http.StatusNotFound, "no such index; the operator finds the reason"},
 		{http.StatusTooManyRequests, "try again in a moment"},
 		{http.StatusServiceUnavailable, "try again in a moment"},
 	} {

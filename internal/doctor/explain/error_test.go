@@ -41,7 +41,7 @@ func TestErrors(t *testing.T) {
 		{"a challenge without a reason", "HTTP/2 401\nwww-authenticate: Bearer resource_metadata=\"https://mcp.contoso.com/.well-known/oauth-protected-resource/mcp\"", nil, "HTTP 401", true},
 		{"a status in a log", `{"msg":"request","status":403}`, nil, "HTTP 403", true},
 		{"Azure AI Search, wrong audience", `{"error":{"code":"","message":"Audience claim is invalid in the JWT token."}}`, nil, "token for another API", true},
-		{"our tool's words", "call: the tool says: the search service refuses: this server or you lack a role such as Search Index Data Reader; tell the operator", nil, "search service: HTTP 403", true},
+		{"our tool's words", "call: the tool says: the search service refuses: this server or you lack a role such as Search Index Data Reader; the operator finds the reason under the reference 3f", nil, "search service: HTTP 403", true},
 		{"our audit log", `{"hops":[{"station":"exchange","decision":"allowed","status":200},{"station":"search","decision":"refused","reason":"HTTP 404","status":404}]}`, nil, "search service: HTTP 404", true},
 		{"another log, after what went well", `{"status":200} {"status":503}`, nil, "HTTP 503", true},
 		{"Graph", `{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete the operation."}}`, nil, "Authorization_RequestDenied", true},
