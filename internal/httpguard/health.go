@@ -29,6 +29,17 @@ const CheckTimeout = 2 * time.Second
 // Drain makes /readyz answer 503 from now on: the process is about to stop and finishes what it has.
 func (h *Health) Drain() { h.draining.Store(true) }
 
+// LastAnswers closes the connections that a request comes in by once the process is about to stop: clients that keep
+// theirs open find their way to another replica, and not to a closed port.
+func (h *Health) LastAnswers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // Handler serves /healthz and /readyz.
 func (h *Health) Handler() http.Handler {
 	mux := http.NewServeMux()

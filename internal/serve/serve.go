@@ -165,7 +165,7 @@ const Grace = 1500 * time.Millisecond
 // browsers land after consent.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", s.mcp.Handler())
+	mux.Handle("/", s.health.LastAnswers(s.mcp.Handler()))
 	calls := s.mcp.Protect(chainstore.Handler(s.calls, onbehalf.CallerFrom))
 	mux.Handle("/api/chain", calls)
 	mux.Handle("/api/chain/", calls)

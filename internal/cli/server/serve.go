@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,7 @@ type serveFlags struct {
 	consentRedirect    string
 	dangerousAuthority bool
 	recordArguments    bool
+	drain, grace       time.Duration
 }
 
 func serveCommand(sh *shell.Shell) *cobra.Command {
@@ -65,6 +67,8 @@ environment, the file named by --env, .env or onbehalf.yaml.`,
 	cmd.Flags().StringVar(&flags.consentRedirect, "consent-redirect", "",
 		"give people links to consent by themselves, which end at this `URL`: a web redirect URI of the API's registration")
 	cmd.Flags().BoolVar(&flags.dangerousAuthority, "dangerously-authority", false, "trust an authority that is none of Microsoft's clouds")
+	cmd.Flags().DurationVar(&flags.drain, "drain", 0, "when told to stop, go on for this `TIME` while /readyz says no: load balancers turn elsewhere first")
+	cmd.Flags().DurationVar(&flags.grace, "grace", serve.Grace, "then let calls in flight take this `TIME` to finish")
 	return cmd
 }
 
@@ -113,10 +117,15 @@ func runServe(ctx context.Context, sh *shell.Shell, flags serveFlags) error {
 	if err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, server.Drain)
 	noteOtherPort(sh, "MCP_URL", config.Server.URL, endpoints[0].Listener.Addr())
 	fmt.Fprintf(sh.Err, "serving %s on %s\n", config.Server.URL, endpoints[0].Listener.Addr())
-	return httprun.Serve(ctx, serve.Grace, endpoints...)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		server.Drain()
+		time.AfterFunc(flags.drain, stop)
+	})
+	return httprun.Serve(serving, flags.grace, endpoints...)
 }
 
 // noteOtherPort says that clients on this machine will look at another port than the one that was chosen.

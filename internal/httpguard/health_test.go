@@ -1,0 +1,32 @@
+package httpguard_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/onbehalf/onbehalf/internal/httpguard"
+)
+
+// A process that is about to stop says so, and answers what still comes, each on a connection that it closes.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	health := &httpguard.Health{}
+	answers := health.LastAnswers(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))
+	ask := func(handler http.Handler, path string) *http.Response {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		return w.Result()
+	}
+	if ready, answer := ask(health.Handler(), "/readyz"), ask(answers, "/"); ready.StatusCode != http.StatusOK || answer.Header.Get("Connection") != "" {
+		t.Errorf("before: ready %d, connection %q", ready.StatusCode, answer.Header.Get("Connection"))
+	}
+	health.Drain()
+	ready, alive, answer := ask(health.Handler(), "/readyz"), ask(health.Handler(), "/healthz"), ask(answers, "/")
+	if ready.StatusCode != http.StatusServiceUnavailable || alive.StatusCode != http.StatusOK {
+		t.Errorf("draining: ready %d, alive %d", ready.StatusCode, alive.StatusCode)
+	}
+	if answer.StatusCode != http.StatusAccepted || answer.Header.Get("Connection") != "close" {
+		t.Errorf("draining: %d, connection %q", answer.StatusCode, answer.Header.Get("Connection"))
+	}
+}
