@@ -38,7 +38,9 @@ func Say(message string, cause error) error { return &said{message: message, cau
 
 // Report is [Say] for what the server's operator has to mend: the cause goes to the log as an error, and the message ends
 // with the reference under which the operator finds it there.
-func Report(message string, cause error) error { return &said{message: message, cause: cause, report: true} }
+func Report(message string, cause error) error {
+	return &said{message: message, cause: cause, report: true}
+}
 
 type said struct {
 	message string

@@ -111,6 +111,9 @@ func (s *Shell) checkDefaults() {
 func (s *Shell) report(cmd *cobra.Command, err error, code int) {
 	if errors.Is(err, context.Canceled) && code == ExitFailed {
 		fmt.Fprintf(s.Err, "%s: interrupted\n", cmd.Name())
+		if hint := HintOf(err); hint != "" {
+			fmt.Fprintf(s.Err, "hint: %s\n", Printable(hint))
+		}
 		return
 	}
 	hint := ""
