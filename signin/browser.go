@@ -20,6 +20,7 @@ import (
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
 
 	"github.com/onbehalf/onbehalf/entra"
+	"github.com/onbehalf/onbehalf/identity"
 )
 
 // browserPatience is how long the browser may take, as long as a device code lives.
@@ -37,7 +38,7 @@ var ErrNoBrowser = errors.New("the browser could not be opened")
 //
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow and RFC 8252 §7.3
 func (c *Client) browser(ctx context.Context, msal public.Client, key Key, r Request) (public.AuthResult, error) {
-	answer, err := listenForAnswer(key.Authority)
+	answer, err := listenForAnswer(key)
 	if err != nil {
 		return public.AuthResult{}, err
 	}
@@ -93,12 +94,12 @@ func randomText() string {
 
 // loopback waits on a port of this machine for the one answer to an authorization request.
 type loopback struct {
-	redirect  string
-	authority string
-	state     string
-	answers   chan redirected
-	server    *http.Server
-	served    chan struct{} // closed when nothing listens any more
+	redirect string
+	asked    Key // where the answer has to come from
+	state    string
+	answers  chan redirected
+	server   *http.Server
+	served   chan struct{} // closed when nothing listens any more
 }
 
 type redirected struct {
@@ -108,7 +109,7 @@ type redirected struct {
 
 // listenForAnswer takes a free port on 127.0.0.1, and the same on ::1 where it can: the browser chooses what it takes
 // localhost for.
-func listenForAnswer(authority string) (*loopback, error) {
+func listenForAnswer(key Key) (*loopback, error) {
 	first, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // local and at once
 	if err != nil {
 		return nil, fmt.Errorf("listen for the browser: %w", err)
@@ -119,7 +120,7 @@ func listenForAnswer(authority string) (*loopback, error) {
 		listeners = append(listeners, second)
 	}
 	l := &loopback{
-		redirect: "http://localhost:" + port, authority: authority, state: randomText(),
+		redirect: "http://localhost:" + port, asked: key, state: randomText(),
 		answers: make(chan redirected, 1), served: make(chan struct{}),
 	}
 	l.server = &http.Server{Handler: http.HandlerFunc(l.serve), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
@@ -178,7 +179,7 @@ func (l *loopback) serve(w http.ResponseWriter, r *http.Request) {
 		page(w, "Not the answer to this sign-in", "Go back to the page of the sign-in.")
 		return
 	}
-	answer := readAnswer(r.PostForm, l.authority)
+	answer := readAnswer(r.PostForm, l.asked)
 	if answer.err != nil {
 		page(w, "Not signed in", "The terminal says why. You can close this page.")
 	} else {
@@ -203,8 +204,12 @@ func idIn(pattern *regexp.Regexp, description string) string {
 	return ""
 }
 
-// readAnswer reads what the authority sends a browser back with.
-func readAnswer(form url.Values, authority string) redirected {
+// readAnswer reads what the authority sends a browser back with. An answer that names its issuer, even one that is an
+// error, must come from where the sign-in was asked for (RFC 9207 §2.4).
+func readAnswer(form url.Values, asked Key) redirected {
+	if issuer := form.Get("iss"); issuer != "" && !asked.issues(issuer) {
+		return redirected{err: fmt.Errorf("%w: the answer is of another authority (RFC 9207)", ErrNotTrusted)}
+	}
 	if code := form.Get("error"); code != "" {
 		description := form.Get("error_description")
 		return redirected{err: &entra.Error{
@@ -212,13 +217,19 @@ func readAnswer(form url.Values, authority string) redirected {
 			Correlation: idIn(correlationPattern, description), Trace: idIn(tracePattern, description),
 		}}
 	}
-	if issuer := form.Get("iss"); issuer != "" && !strings.HasPrefix(issuer, authority) {
-		return redirected{err: fmt.Errorf("%w: the answer is of another authority (RFC 9207)", ErrNotTrusted)}
-	}
 	if form.Get("code") == "" {
 		return redirected{err: errors.New("the authority's answer holds no code")}
 	}
 	return redirected{code: form.Get("code")}
+}
+
+// issues reports whether the issuer is the one of the entry: exactly so where the tenant is an id, else any tenant of the
+// same authority, since a domain name and "organizations" stand for ids.
+func (k Key) issues(issuer string) bool {
+	text, found := strings.CutPrefix(issuer, k.Authority)
+	text, ends := strings.CutSuffix(text, "/v2.0")
+	tenant, err := identity.ParseTenantID(text)
+	return found && ends && err == nil && !differ(k.Tenant, tenant.String())
 }
 
 // page writes fixed words: nothing that came with the request.

@@ -118,14 +118,39 @@ func TestBrowserRefusals(t *testing.T) {
 		}
 	})
 	t.Run("another authority answers", func(t *testing.T) {
-		fake := startFake(t)
-		cfg := fake.config()
-		cfg.Open = func(ctx context.Context, address string) error {
-			fake.browse(ctx, t, address, func(form url.Values) { form.Set("iss", "https://evil.example/") })
-			return nil
-		}
-		if _, err := newClient(t, cfg).Token(t.Context(), request); !errors.Is(err, signin.ErrNotTrusted) {
-			t.Errorf("got %v", err)
+		const other = "99999999-1111-4111-8111-111111111111"
+		for _, tt := range []struct {
+			tenant, issuer string // of the configuration, of the answer behind the authority
+			fails          string // an error in the answer: it is not the authority's either
+			good           bool
+		}{
+			{tenant: tenant, issuer: "https://evil.example/" + tenant + "/v2.0"},
+			{tenant: tenant, issuer: "https://evil.example/" + tenant + "/v2.0", fails: "access_denied"},
+			{tenant: tenant, issuer: "/" + other + "/v2.0"},
+			{tenant: tenant, issuer: "/" + tenant + "/v2.0/"},
+			{tenant: tenant, issuer: "/" + tenant + "/v2.0", good: true},
+			{tenant: "organizations", issuer: "/" + other + "/v2.0", good: true},
+			{tenant: "organizations", issuer: "/organizations/v2.0"},
+		} {
+			fake := startFake(t)
+			cfg := fake.config()
+			cfg.Tenant = tt.tenant
+			issuer := tt.issuer
+			if strings.HasPrefix(issuer, "/") {
+				issuer = fake.URL + issuer
+			}
+			cfg.Open = func(ctx context.Context, address string) error {
+				fake.browse(ctx, t, address, func(form url.Values) {
+					form.Set("iss", issuer)
+					if tt.fails != "" {
+						form.Set("error", tt.fails)
+					}
+				})
+				return nil
+			}
+			if _, err := newClient(t, cfg).Token(t.Context(), request); errors.Is(err, signin.ErrNotTrusted) == tt.good {
+				t.Errorf("%+v: got %v", tt, err)
+			}
 		}
 	})
 	t.Run("no browser: the device code instead", func(t *testing.T) {

@@ -131,6 +131,9 @@ func differ(a, b string) bool {
 // https://learn.microsoft.com/entra/identity-platform/claims-challenge
 var capabilities = []string{"CP1"} //nolint:gochecknoglobals // a constant list
 
+// maxClients bounds MSAL's clients that are kept: a server can name a tenant that nobody has heard of with every answer.
+const maxClients = 64
+
 // msal returns MSAL's client for an entry of the cache.
 func (c *Client) msal(key Key) (public.Client, error) {
 	c.mu.Lock()
@@ -146,6 +149,9 @@ func (c *Client) msal(key Key) (public.Client, error) {
 		public.WithCache(&accessor{cache: c.cfg.Cache, key: key}))
 	if err != nil {
 		return public.Client{}, fmt.Errorf("sign-in: %w", err)
+	}
+	if len(c.msals) >= maxClients {
+		clear(c.msals) // what they know stands in the cache
 	}
 	c.msals[key] = client
 	return client, nil

@@ -73,7 +73,8 @@ var ErrForbidden = errors.New("the server forbids it to this person")
 // ErrStillRefused says that the server refuses a token that was issued for it just now: signing in again will not help.
 var ErrStillRefused = errors.New("the server refuses a token that was issued just now: its operator has to look into that (audience, issuer or clock)")
 
-// Handler is an OAuthHandler of the MCP SDK for one server. It is safe for concurrent use: one sign-in serves all
+// Handler is an OAuthHandler of the MCP SDK for one server: use it in a transport to that server and to no other, since
+// the SDK asks it for a token without saying where that goes. It is safe for concurrent use: one sign-in serves all
 // requests that wait for it, and what the person declined is not asked again.
 //
 // Entra's discovery document has no code_challenge_methods_supported, for which the MCP specification would have a
@@ -105,6 +106,9 @@ var _ auth.OAuthHandler = (*Handler)(nil)
 
 // NewHandler makes the handler for the MCP server at this URL (https, or http to this machine).
 func NewHandler(server *url.URL, acquirer Acquirer, cfg HandlerConfig) (*Handler, error) {
+	if server == nil || acquirer == nil {
+		return nil, errors.New("sign-in: a handler wants its server's URL and an Acquirer")
+	}
 	checked, err := ServerURL(server.String())
 	if err != nil {
 		return nil, err
@@ -201,6 +205,9 @@ func (h *Handler) renewSilently(ctx context.Context) error {
 func (h *Handler) Authorize(ctx context.Context, req *http.Request, resp *http.Response) error {
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 8192)) // so that the connection can be used again
+	if req.URL.Scheme != h.server.Scheme || !sameHost(req.URL, h.server) {
+		return fmt.Errorf("%w: the handler is for %s, the request went to %s", ErrNotTrusted, h.server, req.URL.Host)
+	}
 	c, err := parseChallenge(resp.Header)
 	if err != nil {
 		return err

@@ -298,6 +298,29 @@ func TestAConfirmedServerIsRememberedAndCanBeRevoked(t *testing.T) {
 	}
 }
 
+// A handler is for one server: put before another, it signs nobody in.
+func TestAHandlerServesOneServer(t *testing.T) {
+	server, other := startMCP(t, "https://login.microsoftonline.com/"+tenant+"/v2.0"), startMCP(t, "https://login.microsoftonline.com/"+tenant+"/v2.0")
+	acquirer := &acquirer{}
+	handler := newHandler(t, server, acquirer, signin.HandlerConfig{APIs: []string{"api://the-api"}})
+	if _, err := connect(t, other, handler); !errors.Is(err, signin.ErrNotTrusted) {
+		t.Errorf("got %v, want ErrNotTrusted", err)
+	}
+	if len(acquirer.requests) > 0 {
+		t.Errorf("a token was asked for: %+v", acquirer.requests)
+	}
+	for _, missing := range []func() (*signin.Handler, error){
+		func() (*signin.Handler, error) { return signin.NewHandler(nil, acquirer, signin.HandlerConfig{}) },
+		func() (*signin.Handler, error) {
+			return signin.NewHandler(&url.URL{Scheme: "https", Host: "mcp.example"}, nil, signin.HandlerConfig{})
+		},
+	} {
+		if _, err := missing(); err == nil {
+			t.Error("made a handler without its server or acquirer")
+		}
+	}
+}
+
 func TestResourceParameter(t *testing.T) {
 	for _, tt := range []struct{ desc, scope, override, want string }{
 		{"the App ID URI is not the server's resource: left out", "api://the-api/execute", "", ""},

@@ -156,7 +156,7 @@ func (h *Hosted) Finish(ctx context.Context, a *Attempt, answer url.Values) (*Se
 	if subtle.ConstantTimeCompare([]byte(answer.Get("state")), []byte(a.State)) != 1 {
 		return nil, errors.New("sign-in: the answer belongs to another sign-in")
 	}
-	got := readAnswer(answer, h.key.Authority)
+	got := readAnswer(answer, h.key)
 	if refusal := (*entra.Error)(nil); errors.As(got.err, &refusal) {
 		return nil, &Refused{Method: ByBrowser, Err: refusal}
 	}
