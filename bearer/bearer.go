@@ -1,9 +1,10 @@
 // Package bearer verifies: it turns the access token of an HTTP request into an [identity.Caller], or answers 401 and
 // 403 in the words of RFC 6750, RFC 9728 and Entra, so that a client knows what to do next.
 //
-// A [Verifier] is made once from a [Config]. Its [Verifier.Middleware] goes around the MCP server's handler, its
-// [Verifier.MetadataHandler] beside it. A tool that learns later that the person must sign in again says so with
-// [Raise]; a [ToolGate] asks more of the callers of single tools.
+// A [Verifier] is made once from a [Config]. Its [Verifier.Middleware] goes around any HTTP handler, an MCP server's or
+// that of a plain API, which finds the caller by [CallerFromContext]; its [Verifier.MetadataHandler] goes beside it. What
+// learns later that the person must sign in again says so with [Raise]; a [ToolGate] asks more of the callers of single
+// MCP tools.
 //
 // The package signs nobody in (see package signin) and obtains no token for a downstream API (see package obo).
 package bearer

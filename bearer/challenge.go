@@ -24,7 +24,7 @@ const (
 
 // Challenge is a refusal, as an error and as an HTTP answer. All of it but Reason may be shown to strangers.
 type Challenge struct { //nolint:errname // it is what RFC 6750 calls it, and goes out as one
-	Status      int    // HTTP: 400, 401, 403, 503
+	Status      int    // HTTP: 400, 401, 403, 503; 0 means what goes with the code
 	Code        string // one of the codes above, or "" when the request brought no token at all (RFC 6750 §3.1)
 	Description string // one sentence for people, in printable ASCII; never text from elsewhere
 	// Scopes to ask for, all of them at once. They are written fully qualified: Entra reads a short name as a
@@ -43,6 +43,23 @@ func (c *Challenge) Error() string {
 		return "bearer: no access token"
 	}
 	return "bearer: " + c.Code + ": " + c.Description
+}
+
+// status is the HTTP status to answer with: one that is no refusal must not turn a challenge into an answer.
+func (c *Challenge) status() int {
+	if c.Status >= 400 && c.Status <= 599 {
+		return c.Status
+	}
+	switch c.Code {
+	case CodeInvalidRequest:
+		return http.StatusBadRequest
+	case CodeInsufficientScope, CodeAccessDenied:
+		return http.StatusForbidden
+	case CodeUnavailable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusUnauthorized
+	}
 }
 
 func invalidToken(reason, description string) *Challenge {
@@ -76,7 +93,7 @@ type about struct {
 
 // setHeaders writes what a Challenge has to say in the headers of an answer.
 func (c *Challenge) setHeaders(h http.Header, server about) {
-	if c.Status != http.StatusServiceUnavailable {
+	if c.status() != http.StatusServiceUnavailable {
 		h.Set("WWW-Authenticate", c.authenticate(server))
 	}
 	if c.RetryAfter > 0 {
@@ -102,7 +119,7 @@ func (c *Challenge) authenticate(server about) string {
 	param("error", printable(c.Code))
 	param("error_description", printable(c.Description))
 	scopes := c.Scopes
-	if len(scopes) == 0 && c.Status == http.StatusUnauthorized {
+	if len(scopes) == 0 && c.status() == http.StatusUnauthorized {
 		scopes = server.scopes
 	}
 	names := make([]string, len(scopes))
@@ -146,6 +163,6 @@ const errorCode = -32001
 // write answers a request with the refusal.
 func (c *Challenge) write(w http.ResponseWriter, server about) {
 	c.setHeaders(w.Header(), server)
-	w.WriteHeader(c.Status)
+	w.WriteHeader(c.status())
 	_, _ = w.Write(c.body()) // the client may be gone
 }

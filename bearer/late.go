@@ -59,7 +59,7 @@ func (w *lateWriter) commit(status int) {
 	if c := w.slot.challenge; c != nil {
 		w.unframe = strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream")
 		c.setHeaders(w.Header(), w.server)
-		status = c.Status
+		status = c.status()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -151,6 +151,39 @@ func TestRaise(t *testing.T) {
 	}
 }
 
+// A challenge without a status, or with one that is no refusal, is a refusal all the same.
+func TestAChallengeWithoutAStatus(t *testing.T) {
+	a := newAuthority(t)
+	for _, test := range []struct {
+		challenge bearer.Challenge
+		want      int
+	}{
+		{bearer.Challenge{}, 401},
+		{bearer.Challenge{Status: 200, Code: bearer.CodeInvalidToken}, 401},
+		{bearer.Challenge{Code: bearer.CodeInsufficientClaims}, 401},
+		{bearer.Challenge{Code: bearer.CodeInvalidRequest}, 400},
+		{bearer.Challenge{Code: bearer.CodeInsufficientScope}, 403},
+		{bearer.Challenge{Status: 999, Code: bearer.CodeAccessDenied}, 403},
+		{bearer.Challenge{Code: bearer.CodeUnavailable}, 503},
+	} {
+		for _, writes := range []bool{false, true} {
+			h := a.verifier(t, nil).Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				bearer.Raise(r.Context(), &test.challenge)
+				if writes {
+					_, _ = io.WriteString(w, "{}")
+				}
+			}))
+			r := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+			r.Header.Set("Authorization", "Bearer "+a.token(nil))
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if asks := w.Header().Get("WWW-Authenticate") != ""; w.Code != test.want || asks == (test.want == 503) {
+				t.Errorf("%+v: %d, %v; want %d", test.challenge, w.Code, w.Header(), test.want)
+			}
+		}
+	}
+}
+
 func post(tb testing.TB, url, token, body string) (status int, headers http.Header, text []byte) {
 	tb.Helper()
 	r, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, url, strings.NewReader(body))

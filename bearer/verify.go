@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -298,7 +299,12 @@ func (v *Verifier) resolveGroups(ctx context.Context, caller *identity.Caller, p
 	if v.cfg.Groups == nil {
 		return accessDenied("overage", "the person is in more groups than a token holds, and this server cannot look them up")
 	}
-	results := v.groups.DoChan(string(caller.Digest[:]), func() (any, error) {
+	results := v.groups.DoChan(string(caller.Digest[:]), func() (_ any, err error) {
+		defer func() { // in a goroutine of its own it would end the process
+			if reason := recover(); reason != nil {
+				err = fmt.Errorf("a panic: %v", reason)
+			}
+		}()
 		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
 		return v.cfg.Groups(shared, caller)

@@ -121,6 +121,12 @@ func TestGroupsOverage(t *testing.T) {
 		if got := refusal(t.Context(), t, broken, token); got.Status != http.StatusServiceUnavailable || strings.Contains(got.Error(), "secret detail") {
 			t.Errorf("with a broken resolver: %+v, want 503", got)
 		}
+		panicking := a.verifier(t, func(c *bearer.Config) {
+			c.Groups = func(context.Context, *identity.Caller) ([]string, error) { panic("secret detail") }
+		})
+		if got := refusal(t.Context(), t, panicking, token); got.Status != http.StatusServiceUnavailable || strings.Contains(got.Error(), "secret detail") {
+			t.Errorf("with a resolver that panics: %+v, want 503", got)
+		}
 		consent := &bearer.Challenge{Status: http.StatusForbidden, Code: bearer.CodeInsufficientScope, Scopes: []entra.Scope{must(entra.ParseScope("api://x/y"))}}
 		asking := a.verifier(t, func(c *bearer.Config) {
 			c.Groups = func(context.Context, *identity.Caller) ([]string, error) { return nil, consent }
