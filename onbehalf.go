@@ -15,6 +15,9 @@
 //		func(ctx context.Context, caller *identity.Caller, token identity.Token, in Input) (Output, error) { … })
 //	http.ListenAndServe("127.0.0.1:8000", server.Handler())
 //
+// A handler returns what the person may read as an error made by [Say], what an API said of its token by [obo.Rejected],
+// and tells how far it is by [Progress]. docs/library.md has what is easily missed.
+//
 // What it is not: a client (see package signin), an agent, or a gateway in front of other people's servers.
 package onbehalf
 

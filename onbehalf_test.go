@@ -361,6 +361,29 @@ func TestAddToolReportsMistakes(t *testing.T) {
 			func(context.Context, *identity.Caller, identity.Token, int) (greeting, error) { return greeting{}, nil }); err == nil {
 			t.Error("an input that is no object was accepted")
 		}
+		if err := onbehalf.AddTool(server, &onbehalf.Tool{Name: "in"}, entra.Scope{}, handle); err != nil {
+			t.Errorf("what was refused has taken the name: %v", err)
+		}
+		for desc, add := range map[string]func() error{
+			"no tool": func() error { return onbehalf.AddTool(server, nil, entra.Scope{}, handle) },
+			"no handler": func() error {
+				return onbehalf.AddTool[struct{}, greeting](server, &onbehalf.Tool{Name: "n"}, entra.Scope{}, nil)
+			},
+			"no name":             func() error { return onbehalf.AddTool(server, &onbehalf.Tool{}, entra.Scope{}, handle) },
+			"a name with a space": func() error { return onbehalf.AddTool(server, &onbehalf.Tool{Name: "a b"}, entra.Scope{}, handle) },
+			"applications without roles": func() error {
+				return onbehalf.AddTool(server, &onbehalf.Tool{Name: "a", Applications: true}, entra.Scope{}, handle)
+			},
+			"a scope that is none": func() error {
+				return onbehalf.AddTool(server, &onbehalf.Tool{Name: "s", Scopes: []string{"a/b"}}, entra.Scope{}, handle)
+			},
+		} {
+			if err := add(); err == nil {
+				t.Errorf("%s was accepted", desc)
+			} else {
+				t.Log(err)
+			}
+		}
 		return nil
 	})
 }

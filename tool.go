@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -52,11 +53,12 @@ type Handler[In, Out any] func(ctx context.Context, caller *identity.Caller, tok
 // structs or maps; a downstream scope that is not zero makes the handler get a token for it. The error says what is
 // wrong with the tool.
 func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle Handler[In, Out]) (err error) {
-	if tool.Applications && !downstream.IsZero() {
-		return fmt.Errorf("tool %q: an application has no token to exchange for %s", tool.Name, downstream)
+	if tool == nil || handle == nil {
+		return errors.New("a tool wants a description and a handler")
 	}
-	if !downstream.IsZero() && s.config.Exchanger == nil {
-		return fmt.Errorf("tool %q: names the downstream scope %s, but the server has no Exchanger", tool.Name, downstream)
+	required, err := s.requirement(tool, downstream)
+	if err != nil {
+		return fmt.Errorf("tool %q: %w", tool.Name, err)
 	}
 	definition, err := define[In, Out](tool)
 	if err != nil {
@@ -65,11 +67,10 @@ func AddTool[In, Out any](s *Server, tool *Tool, downstream entra.Scope, handle 
 	if _, taken := s.tools.LoadOrStore(tool.Name, definition.InputSchema); taken {
 		return fmt.Errorf("tool %q: there is one of that name", tool.Name)
 	}
-	if err = s.require(tool); err != nil {
-		return err
-	}
+	s.gate.Require(tool.Name, required)
 	defer func() { // the SDK panics on what it cannot accept
 		if reason := recover(); reason != nil {
+			s.tools.Delete(tool.Name)
 			err = fmt.Errorf("tool %q: %v", tool.Name, reason)
 		}
 	}()
@@ -139,18 +140,32 @@ func caller(req *mcp.CallToolRequest) (*identity.Caller, error) {
 // errNoCaller cannot happen behind the middleware; it is here so that a mistake in the wiring fails closed.
 var errNoCaller = errors.New("no verified caller")
 
-// require tells the gate what the tool asks for.
-func (s *Server) require(tool *Tool) error {
+// toolName is what the protocol allows as the name of a tool.
+//
+// https://modelcontextprotocol.io/specification/2026-07-28/server/tools#tool-names
+var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
+
+// requirement says what a tool asks of its callers, or what is wrong with that.
+func (s *Server) requirement(tool *Tool, downstream entra.Scope) (bearer.Requirement, error) {
 	required := bearer.Requirement{Roles: tool.Roles, Applications: tool.Applications}
+	switch {
+	case !toolName.MatchString(tool.Name):
+		return required, errors.New(`want a name of 1 to 128 letters, digits, "_", "-" and "."`)
+	case tool.Applications && len(tool.Roles) == 0:
+		return required, errors.New("applications may call by a role alone, and it names none")
+	case tool.Applications && !downstream.IsZero():
+		return required, fmt.Errorf("an application has no token to exchange for %s", downstream)
+	case !downstream.IsZero() && s.config.Exchanger == nil:
+		return required, fmt.Errorf("it names the downstream scope %s, but the server has no Exchanger", downstream)
+	}
 	for _, name := range tool.Scopes {
 		scope, err := entra.NewScope(s.config.AppIDURI, name)
 		if err != nil {
-			return fmt.Errorf("tool %q: %w", tool.Name, err)
+			return required, err
 		}
 		required.Scopes = append(required.Scopes, scope)
 	}
-	s.gate.Require(tool.Name, required)
-	return nil
+	return required, nil
 }
 
 // define makes the SDK's description of a tool.
