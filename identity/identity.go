@@ -20,12 +20,12 @@ type Caller struct {
 	UPN    string   // preferred_username or upn: for display, never for decisions
 
 	Scopes       []string // scp: short names such as "execute"
-	Roles        []string // roles: application roles of the person
+	Roles        []string // roles: application roles of the person, or of the application where AppOnly
 	Groups       []string // object ids from the token, or resolved on overage; nil when the token says nothing of groups
-	AuthMethods, // amr
+	AuthMethods  []string // amr: how the person signed in, such as "pwd" and "mfa"; v2 tokens leave it out by default
 	AuthContexts []string // acrs: satisfied authentication contexts such as "c1"
 
-	Issuer, Audience string
+	Issuer, Audience string    // iss and aud of the token, as they were verified
 	Expires          time.Time // exp, without any allowance for skew
 	AppOnly          bool      // an application without a person; refused unless a tool allows roles
 	Actor            *Actor    // an agent that acts for the person, or nil

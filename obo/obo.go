@@ -2,8 +2,8 @@
 // of that person (OAuth 2.0 on-behalf-of), or says why not as a [*Refusal].
 //
 // MSAL Go speaks to Entra; around it stand a bounded cache, one request in flight for the same wish, a budget for every
-// person, and the check that the token that came back is that person's. The package verifies no incoming token: a
-// [identity.Caller] comes from package bearer. It spends no token either: see [Do].
+// person, and the check that the token that came back is that person's. The package verifies no incoming token: an
+// [identity.Caller] comes from package bearer. It spends no token either: see [Do], and [Rejected] for APIs of one's own.
 //
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
 package obo

@@ -7,12 +7,12 @@
 //
 // What tests are mostly about:
 //
-//	refusals        [Entra.Policy] (MFA, consent missing, blocked, revoked, disabled), [Entra.Scenario], [Entra.QueueError]
-//	time            [Entra.Advance] ages what was issued, as Entra sees it; who verifies tokens has a clock of its own
-//	hostile tokens  [Entra.Sign], and tokens of another tenant by its claims tid and iss
-//	one's own API   [Entra.AddAPI], [Entra.Assign] for roles, [Entra.AppToken] for applications without a person
-//	people          those of [entraserver.Contoso] by short name: alice, bob, carol; dana has too many groups for a token
-//	counting        [Entra.Count], [Entra.Requests]
+//	refusals        Policy (MFA, consent missing, blocked, revoked, disabled), Scenario, QueueError
+//	time            Advance ages what was issued, as Entra sees it; who verifies tokens has a clock of its own
+//	hostile tokens  Sign, SignWith; tokens of another tenant by the claims tid and iss
+//	one's own API   AddAPI, Assign for roles, AppToken for applications without a person
+//	people          those of entraserver.Contoso by short name: alice, bob, carol; dana has too many groups for a token
+//	counting        Count, Requests
 //
 // It is for tests only: whoever reaches it may sign in as anyone.
 package entratest
