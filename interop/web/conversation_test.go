@@ -64,7 +64,7 @@ func TestAskFirst(t *testing.T) {
 	w := s.window()
 	w.signIn(alice)
 	w.ask("roadmap")
-	w.see(".card.ask")
+	w.reads(".card.ask .saying", "Searches the company's documents")
 	w.accessible("a call that asks")
 	w.click(`.card.ask [value="deny"]`)
 	w.answered()
@@ -119,12 +119,14 @@ func TestConversations(t *testing.T) {
 	w.reads("main", "None is kept.")
 }
 
-// Where only ids are kept, an older answer shows them, and fetches its sources again as the person.
+// Where only ids are kept, an older answer shows them, and fetches its sources again as the person, who confirms the call
+// that she had to allow before.
 func TestOnlyIdsAreKept(t *testing.T) {
-	s := start(t, options{web: append([]string{"--history", "ids-only"}, unasked...)})
+	s := start(t, options{web: []string{"--history", "ids-only"}})
 	w := s.window()
 	w.signIn(alice)
 	w.ask("roadmap")
+	w.click(`.card.ask [value="allow"]`)
 	w.answered()
 	conversation := eval[string](w, "location.pathname")
 	w.reads(".source", "What engineering builds")
@@ -144,6 +146,11 @@ func TestOnlyIdsAreKept(t *testing.T) {
 	}
 	w.accessible("only ids are kept")
 	w.click(".refetch button")
+	w.reads(".card.ask pre", "roadmap")
+	w.accessible("calls to confirm")
+	w.click(`.card.ask [name="confirm"][value=""]`)
+	w.click(".refetch button")
+	w.click(".card.ask button.main")
 	w.reads(".source", "What engineering builds")
 }
 
