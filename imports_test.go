@@ -80,17 +80,18 @@ var mayImport = map[string][]string{
 	"internal/conform":                 {"identity", "entra"},
 
 	// The agent.
-	"internal/agent":         {"internal/agent/mcpdata", "internal/agent/mcplink"},
+	"internal/agent":         {"internal/agent/dialog", "internal/agent/mcpdata", "internal/agent/mcplink"},
+	"internal/agent/dialog":  {},
 	"internal/agent/mcpdata": {"internal/arguments", "internal/agent/prose"},
 	"internal/agent/prose":   {},
 	"internal/agent/mcplink": {},
 	"internal/agent/builtin": {"internal/agent", "internal/agent/prose"},
-	"internal/agent/openai":  {"identity", "internal/agent"},
+	"internal/agent/openai":  {"identity", "internal/agent", "internal/agent/dialog"},
 	"internal/history":       {"identity"},
-	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/history", "internal/httpguard", "internal/web/hops", "internal/web/markdown", "internal/web/refusal"},
+	"internal/web":           {"identity", "entra", "chain", "signin", "internal/agent", "internal/agent/dialog", "internal/history", "internal/httpguard", "internal/web/hops", "internal/web/markdown", "internal/web/refusal"},
 	"internal/web/hops":      {"chain", "internal/agent/mcpdata"},
 	"internal/web/markdown":  {},
-	"internal/web/refusal":   {"entra", "signin", "internal/agent"},
+	"internal/web/refusal":   {"entra", "signin", "internal/agent/dialog"},
 
 	// Everything in one process.
 	"internal/local": {"identity", "entra", "search", "search/searchengine", "search/searchserver", "entra/entraserver", "internal/graph", "internal/localhost", "internal/sample"},

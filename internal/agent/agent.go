@@ -6,7 +6,7 @@
 // whether a call may run unasked, with which arguments, and when a turn ends. What a tool returns is data to it.
 // docs/agent.md has the rules.
 //
-// All state is in [Conversation], plain data: what waits for a person survives a restart, and goes on at the very call.
+// All state is in [dialog.Conversation], plain data: what waits for a person survives a restart, and goes on at the very call.
 package agent
 
 import (
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // Config says how an [Agent] works. [New] validates it whole.
@@ -90,7 +92,7 @@ type Person struct {
 	// Refuse turns the error of a transport or call, or a result that is an error or wants a link opened, into words and
 	// an action. The call is what failed; its tool is "" when the server could not be reached to list its tools. Nil, or a
 	// nil result: no refusal but a plain failure.
-	Refuse func(ctx context.Context, call Call, err error, result *mcp.CallToolResult) *Refusal
+	Refuse func(ctx context.Context, call dialog.Call, err error, result *mcp.CallToolResult) *dialog.Refusal
 }
 
 // EventKind says what an [Event] tells.
@@ -107,9 +109,9 @@ const (
 // Event is something that happened in a turn.
 type Event struct {
 	Kind    EventKind
-	Message string // id of the message
-	Text    string // EventText: what is new
-	Call    *Call  // EventCall: a copy
-	State   State  // EventMessage: of the message
-	Phase   Phase  // EventState
+	Message string       // id of the message
+	Text    string       // EventText: what is new
+	Call    *dialog.Call // EventCall: a copy
+	State   dialog.State // EventMessage: of the message
+	Phase   dialog.Phase // EventState
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // script is a model that answers what a test wrote, in order.
@@ -119,7 +120,7 @@ func (p *place) as(name, group string) agent.Server {
 
 // scene is a conversation under test.
 type scene struct {
-	*agent.Conversation
+	*dialog.Conversation
 	t      testing.TB
 	agent  *agent.Agent
 	person agent.Person
@@ -129,7 +130,7 @@ type scene struct {
 
 func newScene(tb testing.TB, cfg agent.Config, servers []agent.Server, answers ...func(*agent.ModelRequest) (*agent.Answer, error)) *scene {
 	tb.Helper()
-	s := &scene{Conversation: &agent.Conversation{}, t: tb, model: &script{answers: answers}, person: agent.Person{Key: "key", Servers: servers}}
+	s := &scene{Conversation: &dialog.Conversation{}, t: tb, model: &script{answers: answers}, person: agent.Person{Key: "key", Servers: servers}}
 	if cfg.Model == nil {
 		cfg.Model = s.model
 	}
@@ -142,20 +143,20 @@ func newScene(tb testing.TB, cfg agent.Config, servers []agent.Server, answers .
 }
 
 // ask runs a question, and returns the last message.
-func (s *scene) ask(question string) *agent.Message {
+func (s *scene) ask(question string) *dialog.Message {
 	s.t.Helper()
 	s.Ask("q"+question, question, time.Now())
 	return s.run(s.t.Context())
 }
 
-func (s *scene) run(ctx context.Context) *agent.Message {
+func (s *scene) run(ctx context.Context) *dialog.Message {
 	s.t.Helper()
 	// As after a restart: all that the loop knows comes out of JSON.
 	text, err := json.Marshal(s.Conversation)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Conversation = &agent.Conversation{}
+	s.Conversation = &dialog.Conversation{}
 	if err := json.Unmarshal(text, s.Conversation); err != nil {
 		s.t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func (s *scene) run(ctx context.Context) *agent.Message {
 }
 
 // find returns the newest call of a tool.
-func (s *scene) find(tool string) *agent.Call {
+func (s *scene) find(tool string) *dialog.Call {
 	s.t.Helper()
 	for _, m := range slices.Backward(s.Messages) {
 		for j := range m.Calls {
@@ -180,7 +181,7 @@ func (s *scene) find(tool string) *agent.Call {
 	return nil
 }
 
-func (s *scene) decide(c *agent.Call, d agent.Decision) *agent.Message {
+func (s *scene) decide(c *dialog.Call, d dialog.Decision) *dialog.Message {
 	s.t.Helper()
 	if err := s.Answer(c.ID, d); err != nil {
 		s.t.Fatal(err)
@@ -196,9 +197,9 @@ func unasked(tools ...string) agent.AskPolicy {
 	return p
 }
 
-func refuseAll(text string) func(context.Context, agent.Call, error, *mcp.CallToolResult) *agent.Refusal {
-	return func(context.Context, agent.Call, error, *mcp.CallToolResult) *agent.Refusal {
-		return &agent.Refusal{Kind: "sign-in", Text: text, Resumable: true}
+func refuseAll(text string) func(context.Context, dialog.Call, error, *mcp.CallToolResult) *dialog.Refusal {
+	return func(context.Context, dialog.Call, error, *mcp.CallToolResult) *dialog.Refusal {
+		return &dialog.Refusal{Kind: "sign-in", Text: text, Resumable: true}
 	}
 }
 
@@ -211,11 +212,11 @@ func TestAnswerWithSources(t *testing.T) {
 	docs := serve(t, map[string]handler{"get": returns(found)})
 	s := newScene(t, agent.Config{Ask: unasked("docs.get"), Instructions: "Be brief."}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"leave"}`)), says("Thirty days [1]."))
 	m := s.ask("How much leave?")
-	if m.State != agent.Done || m.Text != "Thirty days [1]." || !m.Usage.Estimated {
+	if m.State != dialog.Done || m.Text != "Thirty days [1]." || !m.Usage.Estimated {
 		t.Fatalf("got %+v", m)
 	}
 	c := s.find("get")
-	if c.State != agent.Succeeded || c.Host != "docs.example" || len(c.Sources) != 2 || c.Sources[0] != (agent.Source{N: 1, ID: "1", Title: "Handbook", Extract: "Thirty days of leave.", Score: 1.5}) {
+	if c.State != dialog.Succeeded || c.Host != "docs.example" || len(c.Sources) != 2 || c.Sources[0] != (dialog.Source{N: 1, ID: "1", Title: "Handbook", Extract: "Thirty days of leave.", Score: 1.5}) {
 		t.Errorf("got %+v", c)
 	}
 	if system := s.model.requests[0].Messages[0]; system.Role != "system" || !strings.HasSuffix(system.Text, "\nBe brief.") {
@@ -228,24 +229,24 @@ func TestAnswerWithSources(t *testing.T) {
 	if got := docs.called(); !slices.Equal(got, []string{"get leave"}) {
 		t.Errorf("called %q", got)
 	}
-	if first, last := s.events[0], s.events[len(s.events)-1]; first.Phase != agent.PhaseRunning || last.Phase != agent.PhaseIdle {
+	if first, last := s.events[0], s.events[len(s.events)-1]; first.Phase != dialog.PhaseRunning || last.Phase != dialog.PhaseIdle {
 		t.Errorf("events %+v … %+v", first, last)
 	}
 }
 
 // What claims to be harmless asks all the same, and the answer is the person's.
 func TestCallsAskByDefault(t *testing.T) {
-	for decision, want := range map[agent.Decision]agent.CallState{agent.Allow: agent.Succeeded, agent.Deny: agent.Declined} {
+	for decision, want := range map[dialog.Decision]dialog.CallState{dialog.Allow: dialog.Succeeded, dialog.Deny: dialog.Declined} {
 		t.Run(string(decision), func(t *testing.T) {
 			docs := serve(t, map[string]handler{"get": returns(found)})
 			s := newScene(t, agent.Config{}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"x"}`)))
-			if m := s.ask("?"); m.State != agent.Waiting || s.find("get").Reason != agent.ReasonDefault || len(docs.called()) != 0 {
+			if m := s.ask("?"); m.State != dialog.Waiting || s.find("get").Reason != dialog.ReasonDefault || len(docs.called()) != 0 {
 				t.Fatalf("got %+v", m)
 			}
-			if m := s.decide(s.find("get"), decision); m.State != agent.Done || s.find("get").State != want {
+			if m := s.decide(s.find("get"), decision); m.State != dialog.Done || s.find("get").State != want {
 				t.Errorf("got %+v", m)
 			}
-			if got := len(docs.called()); (got == 1) != (decision == agent.Allow) {
+			if got := len(docs.called()); (got == 1) != (decision == dialog.Allow) {
 				t.Errorf("called %d times", got)
 			}
 		})
@@ -257,9 +258,9 @@ func TestAllowAlwaysHoldsForThisToolOnly(t *testing.T) {
 	s := newScene(t, agent.Config{}, []agent.Server{docs.as("docs", "")},
 		asks(call("docs__get", `{}`)), says("a"), asks(call("docs__get", `{}`), call("docs__delete", `{}`)))
 	s.ask("1")
-	s.decide(s.find("get"), agent.AllowAlways)
+	s.decide(s.find("get"), dialog.AllowAlways)
 	m := s.ask("2")
-	if m.State != agent.Waiting || s.find("get").State != agent.Succeeded || s.find("delete").State != agent.Asking {
+	if m.State != dialog.Waiting || s.find("get").State != dialog.Succeeded || s.find("delete").State != dialog.Asking {
 		t.Errorf("got %+v", m)
 	}
 }
@@ -277,14 +278,14 @@ func TestRefusalsResumeTheVeryCall(t *testing.T) {
 	s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{server}, asks(call("docs__get", `{"words":"x"}`)))
 	s.person.Refuse = refuseAll("Sign in again.")
 	m := s.ask("?")
-	if m.State != agent.Waiting || len(m.Calls) != 1 || m.Calls[0].Tool != "" || m.Calls[0].State != agent.Refused {
+	if m.State != dialog.Waiting || len(m.Calls) != 1 || m.Calls[0].Tool != "" || m.Calls[0].State != dialog.Refused {
 		t.Fatalf("got %+v", m)
 	}
 	broken = false
 	if err := s.Resume(m.Calls[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	if m = s.run(t.Context()); m.State != agent.Done || s.find("get").State != agent.Succeeded {
+	if m = s.run(t.Context()); m.State != dialog.Done || s.find("get").State != dialog.Succeeded {
 		t.Errorf("got %+v", m)
 	}
 }
@@ -295,12 +296,12 @@ func TestARestartInTheMiddle(t *testing.T) {
 	s := newScene(t, agent.Config{}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{"words":"a"}`), call("docs__get", `{"words":"b"}`), call("docs__get", `{"words":"c"}`)))
 	s.ask("?")
 	calls := s.Messages[1].Calls
-	s.Messages[1].State, calls[0].State, calls[1].State = agent.Running, agent.InFlight, agent.Approved
+	s.Messages[1].State, calls[0].State, calls[1].State = dialog.Running, dialog.InFlight, dialog.Approved
 	m := s.run(t.Context())
-	if got := docs.called(); m.State != agent.Waiting || m.Calls[0].State != agent.CallFailed || m.Calls[1].State != agent.Succeeded || m.Calls[2].State != agent.Asking || !slices.Equal(got, []string{"get b"}) {
+	if got := docs.called(); m.State != dialog.Waiting || m.Calls[0].State != dialog.CallFailed || m.Calls[1].State != dialog.Succeeded || m.Calls[2].State != dialog.Asking || !slices.Equal(got, []string{"get b"}) {
 		t.Errorf("got %+v, called %q", m, got)
 	}
-	if m = s.decide(&s.Messages[1].Calls[2], agent.Deny); m.State != agent.Done || len(s.Messages) != 3 {
+	if m = s.decide(&s.Messages[1].Calls[2], dialog.Deny); m.State != dialog.Done || len(s.Messages) != 3 {
 		t.Errorf("got %+v", m)
 	}
 	before := len(s.events)

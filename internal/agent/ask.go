@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 var pinned = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
@@ -43,7 +45,7 @@ func (a *Agent) unasked(t *Tool) bool {
 		may = strings.HasPrefix(t.Definition, pin)
 	}
 	if !may && a.other[name] != t.Definition {
-		a.other = set(a.other, name, t.Definition)
+		a.other[name] = t.Definition
 		a.cfg.Logger.Warn("a tool asks although it is configured not to: its definition is another one", slog.String("tool", name), slog.String("definition", t.Definition))
 	}
 	return may
@@ -64,7 +66,7 @@ func group(s *Server) string {
 
 // decide says whether a call of this tool has to ask, and why. Nothing that a model, a document or a server says takes
 // part: the operator's configuration does, what the person allowed, and which servers were read from.
-func (a *Agent) decide(c *Conversation, o *offer) (reason AskReason, why string) {
+func (a *Agent) decide(c *dialog.Conversation, o *offer) (reason dialog.AskReason, why string) {
 	name := o.Server + "." + o.Name
 	own := group(o.server)
 	var others []string
@@ -79,16 +81,16 @@ func (a *Agent) decide(c *Conversation, o *offer) (reason AskReason, why string)
 		others = slices.DeleteFunc(others, func(one string) bool { return slices.Contains(grant.From, one) })
 	}
 	if len(others) > 0 {
-		return ReasonFlow, fmt.Sprintf("This conversation has read from %s: the call could carry that to %s.", names(others), o.server.Host)
+		return dialog.ReasonFlow, fmt.Sprintf("This conversation has read from %s: the call could carry that to %s.", names(others), o.server.Host)
 	}
 	known := c.Known[name]
 	switch _, configured := a.cfg.Ask.Unasked[name]; {
 	case current, o.Unasked && (known == "" || known == o.Definition || a.pinned(&o.Tool)):
 		return "", ""
 	case configured, granted, known != "" && known != o.Definition:
-		return ReasonChanged, saysOther
+		return dialog.ReasonChanged, saysOther
 	default:
-		return ReasonDefault, "Nobody has said that this tool may run unasked."
+		return dialog.ReasonDefault, "Nobody has said that this tool may run unasked."
 	}
 }
 
@@ -109,7 +111,7 @@ func names(groups []string) string {
 }
 
 // touch notes that a conversation holds what was read from a server.
-func (c *Conversation) touch(s *Server) {
+func touch(c *dialog.Conversation, s *Server) {
 	if own := group(s); !slices.Contains(c.Touched, own) {
 		c.Touched = append(c.Touched, own)
 	}

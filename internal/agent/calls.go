@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
 	"github.com/onbehalf/onbehalf/internal/agent/mcplink"
 )
@@ -22,7 +22,7 @@ const (
 // reach lists the tools. What the person can mend becomes a call without a tool, and holds the turn; a server that is
 // merely away does not, as long as another is there: it is left out until the turn ends. It reports whether the turn
 // goes on.
-func (t *turn) reach(ctx context.Context, m *Message) bool {
+func (t *turn) reach(ctx context.Context, m *dialog.Message) bool {
 	t.tools = t.list(ctx, t.links, t.person)
 	if t.stopped(ctx, m) {
 		return false
@@ -34,9 +34,9 @@ func (t *turn) reach(ctx context.Context, m *Message) bool {
 		if err == nil {
 			continue
 		}
-		call := Call{ID: rand.Text(), Server: server.Name, Host: server.Host, Started: t.cfg.Now().UTC(), Attempts: 1}
+		call := dialog.Call{ID: rand.Text(), Server: server.Name, Host: server.Host, Started: t.cfg.Now().UTC(), Attempts: 1}
 		t.unreached(ctx, &call, err)
-		if call.waits() {
+		if call.Waits() {
 			if call.Refusal.Kind == kindUnavailable && len(t.tools.failed) < len(t.person.Servers) {
 				call.Refusal.Resumable = false
 			} else {
@@ -44,10 +44,10 @@ func (t *turn) reach(ctx context.Context, m *Message) bool {
 			}
 		}
 		m.Calls = append(m.Calls, call)
-		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.Clone())})
 	}
 	if held {
-		t.end(m, Waiting, "")
+		t.end(m, dialog.Waiting, "")
 		return false
 	}
 	t.person.Servers = slices.DeleteFunc(slices.Clone(t.person.Servers), func(s Server) bool { return t.tools.failed[s.Name] != nil })
@@ -58,17 +58,17 @@ func (t *turn) reach(ctx context.Context, m *Message) bool {
 const kindUnavailable = "unavailable"
 
 // unreached says of a call that its server's tools could not be listed.
-func (t *turn) unreached(ctx context.Context, call *Call, err error) {
+func (t *turn) unreached(ctx context.Context, call *dialog.Call, err error) {
 	if call.Refusal = t.person.refuse(ctx, call, err, nil); call.Refusal != nil {
-		call.State = Refused
+		call.State = dialog.Refused
 		return
 	}
-	call.State, call.Error = CallFailed, "The tools of "+call.Server+" ("+call.Host+") could not be listed."
+	call.State, call.Error = dialog.CallFailed, "The tools of "+call.Server+" ("+call.Host+") could not be listed."
 }
 
 // plan makes calls of what the model asked for, left being how many more may be made. What it asks for twice at once is
 // one call.
-func (t *turn) plan(m *Message, asked []ModelCall, left int) {
+func (t *turn) plan(m *dialog.Message, asked []ModelCall, left int) {
 	wires, twice := map[string]bool{}, false
 	for i, one := range asked {
 		if i == maxAsked {
@@ -76,38 +76,33 @@ func (t *turn) plan(m *Message, asked []ModelCall, left int) {
 			break
 		}
 		call := t.planned(&one)
-		if slices.ContainsFunc(m.Calls, call.same) {
+		if slices.ContainsFunc(m.Calls, call.Same) {
 			twice = true
 			continue
 		}
-		if left--; left < 0 && call.State != Declined {
-			call.decided(CallFailed)
+		if left--; left < 0 && call.State != dialog.Declined {
+			call.Decided(dialog.CallFailed)
 			call.Error = "Not made: this answer may make no further call."
 		}
 		if one.ID != "" && len(one.ID) <= 256 && !wires[one.ID] {
 			call.Wire, wires[one.ID] = one.ID, true
 		}
 		m.Calls = append(m.Calls, call)
-		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.Clone())})
 	}
 	if twice {
 		m.Notes = append(m.Notes, "The model asked for the same call more than once: it counts once.")
 	}
 }
 
-// same reports whether another call is of the same tool with the same arguments.
-func (c *Call) same(other Call) bool {
-	return c.Tool == other.Tool && c.Server == other.Server && bytes.Equal(c.Arguments, other.Arguments)
-}
-
 // settled returns the call of this turn, before a message, that was the same and cannot go otherwise: the person did not
 // allow it, it was refused for good, or it could not be made. Nil: there is none.
-func (t *turn) settled(call *Call, before int) *Call {
-	for i := before - 1; i >= 0 && t.conv.Messages[i].Role == Assistant; i-- {
+func (t *turn) settled(call *dialog.Call, before int) *dialog.Call {
+	for i := before - 1; i >= 0 && t.conv.Messages[i].Role == dialog.Assistant; i-- {
 		for j := range t.conv.Messages[i].Calls {
 			one := &t.conv.Messages[i].Calls[j]
-			final := one.State == Declined || one.State == Refused && !one.waits() || one.State == CallFailed && one.Attempts == 0
-			if final && one.Tool != "" && one.same(*call) {
+			final := one.State == dialog.Declined || one.State == dialog.Refused && !one.Waits() || one.State == dialog.CallFailed && one.Attempts == 0
+			if final && one.Tool != "" && one.Same(*call) {
 				return one
 			}
 		}
@@ -132,8 +127,8 @@ func (t *turn) stuck() bool {
 }
 
 // planned decides about one call: whether there is such a tool, whether the arguments fit, whether it asks.
-func (t *turn) planned(one *ModelCall) Call {
-	call := Call{ID: rand.Text(), State: CallFailed, Arguments: keptArguments(one.Arguments)}
+func (t *turn) planned(one *ModelCall) dialog.Call {
+	call := dialog.Call{ID: rand.Text(), State: dialog.CallFailed, Arguments: keptArguments(one.Arguments)}
 	o := t.tools.byWire[one.Name]
 	if o == nil {
 		call.Tool = mcpdata.Line(one.Name, maxWire)
@@ -149,10 +144,10 @@ func (t *turn) planned(one *ModelCall) Call {
 		call.Error = "The arguments do not fit this tool: " + err.Error() + "."
 		return call
 	}
-	call.Arguments, call.State, call.After = arguments, Approved, slices.Clone(t.conv.Touched)
+	call.Arguments, call.State, call.After = arguments, dialog.Approved, slices.Clone(t.conv.Touched)
 	if before := t.settled(&call, len(t.conv.Messages)-1); before != nil && before.Definition == call.Definition {
-		if call.State, call.Error = before.State, before.Error; call.State == Refused {
-			call.State, call.Error = CallFailed, "Not made again: this very call was refused a moment ago."
+		if call.State, call.Error = before.State, before.Error; call.State == dialog.Refused {
+			call.State, call.Error = dialog.CallFailed, "Not made again: this very call was refused a moment ago."
 		}
 		return call
 	}
@@ -163,15 +158,15 @@ func (t *turn) planned(one *ModelCall) Call {
 }
 
 // ask lets a call wait for its person, who reads what the tool says of itself, and what it said before.
-func (t *turn) ask(call *Call, o *offer, reason AskReason, why string) {
-	call.State, call.Reason, call.Why, call.Says, call.Said = Asking, reason, why, o.Description, ""
-	if known := t.conv.Known[call.name()]; known == "" || known == o.Definition {
+func (t *turn) ask(call *dialog.Call, o *offer, reason dialog.AskReason, why string) {
+	call.State, call.Reason, call.Why, call.Says, call.Said = dialog.Asking, reason, why, o.Description, ""
+	if known := t.conv.Known[call.Name()]; known == "" || known == o.Definition {
 		return
 	}
-	if reason != ReasonChanged {
+	if reason != dialog.ReasonChanged {
 		call.Why += " " + saysOther
 	}
-	switch said, kept := t.conv.Told[call.name()]; {
+	switch said, kept := t.conv.Told[call.Name()]; {
 	case kept && said == o.Description:
 		call.Why += " What is shown of its description is the same as before: the change is in the rest of its definition."
 	case kept:
@@ -180,10 +175,10 @@ func (t *turn) ask(call *Call, o *offer, reason AskReason, why string) {
 }
 
 // settle runs what may run of a message's calls. It reports whether all have ended and the model is to be told.
-func (t *turn) settle(ctx context.Context, m *Message) bool {
+func (t *turn) settle(ctx context.Context, m *dialog.Message) bool {
 	ready := false
 	for i := range m.Calls {
-		ready = ready || m.Calls[i].State == Approved
+		ready = ready || m.Calls[i].State == dialog.Approved
 	}
 	if ready {
 		t.emit(Event{Kind: EventMessage, Message: m.ID, State: m.State})
@@ -196,12 +191,12 @@ func (t *turn) settle(ctx context.Context, m *Message) bool {
 		return false
 	}
 	for i := range m.Calls {
-		if m.Calls[i].waits() {
-			t.end(m, Waiting, "")
+		if m.Calls[i].Waits() {
+			t.end(m, dialog.Waiting, "")
 			return false
 		}
 	}
-	t.end(m, Done, "")
+	t.end(m, dialog.Done, "")
 	return true
 }
 
@@ -215,7 +210,7 @@ type outcome struct {
 }
 
 // run makes the approved calls, some beside one another.
-func (t *turn) run(ctx context.Context, m *Message) {
+func (t *turn) run(ctx context.Context, m *dialog.Message) {
 	outcomes := make(chan outcome, t.cfg.Limits.AtOnce)
 	running := 0
 	finish := func() {
@@ -224,10 +219,10 @@ func (t *turn) run(ctx context.Context, m *Message) {
 		call := &m.Calls[done.call]
 		call.Took = done.took
 		t.finish(ctx, call, done.server, done.result, done.err)
-		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.Clone())})
 	}
 	for i := range m.Calls {
-		if m.Calls[i].State != Approved {
+		if m.Calls[i].State != dialog.Approved {
 			continue
 		}
 		for running == t.cfg.Limits.AtOnce {
@@ -238,12 +233,12 @@ func (t *turn) run(ctx context.Context, m *Message) {
 		}
 		call := &m.Calls[i]
 		o := t.begin(ctx, call)
-		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.clone())})
+		t.emit(Event{Kind: EventCall, Message: m.ID, Call: new(call.Clone())})
 		if o == nil {
 			continue
 		}
 		running++
-		params, link, begun := call.params(), t.links.Get(t.person.Key, o.Server, o.server.Transport), t.cfg.Now()
+		params, link, begun := params(call), t.links.Get(t.person.Key, o.Server, o.server.Transport), t.cfg.Now()
 		go func() {
 			callCtx, cancel := context.WithTimeoutCause(ctx, t.cfg.Limits.Call, errSlow)
 			defer cancel()
@@ -261,7 +256,7 @@ func (t *turn) run(ctx context.Context, m *Message) {
 
 // begin makes an approved call ready. It returns nil where the call is not to be made: its tool is gone or has another
 // definition than the one that was approved, or the call was only to reach a server.
-func (t *turn) begin(ctx context.Context, call *Call) *offer {
+func (t *turn) begin(ctx context.Context, call *dialog.Call) *offer {
 	call.Attempts++
 	call.Started, call.Took, call.Error, call.Refusal = t.cfg.Now().UTC(), 0, "", nil
 	if err := t.tools.failed[call.Server]; err != nil {
@@ -269,31 +264,31 @@ func (t *turn) begin(ctx context.Context, call *Call) *offer {
 		return nil
 	}
 	if call.Tool == "" {
-		call.State = Succeeded
+		call.State = dialog.Succeeded
 		return nil
 	}
-	o := t.tools.byName[call.name()]
+	o := t.tools.byName[call.Name()]
 	server := t.person.server(call.Server)
 	if o == nil || server == nil {
-		call.State, call.Error = CallFailed, "This tool is not there any more."
+		call.State, call.Error = dialog.CallFailed, "This tool is not there any more."
 		return nil
 	}
 	arguments, err := o.schema.Check(string(call.Arguments))
 	switch {
 	case err != nil:
-		call.State, call.Error = CallFailed, "The arguments do not fit this tool: "+err.Error()+"."
+		call.State, call.Error = dialog.CallFailed, "The arguments do not fit this tool: "+err.Error()+"."
 		return nil
 	case o.Definition != call.Definition:
 		call.Definition, call.Title, call.Back = o.Definition, o.Title, nil
-		t.ask(call, o, ReasonChanged, "What this tool says of itself has changed since the call was allowed: read anew what it does.")
+		t.ask(call, o, dialog.ReasonChanged, "What this tool says of itself has changed since the call was allowed: read anew what it does.")
 		return nil
 	}
-	call.Arguments, call.State = arguments, InFlight
-	t.conv.know(call.name(), o.Definition, o.Description)
+	call.Arguments, call.State = arguments, dialog.InFlight
+	t.conv.Know(call.Name(), o.Definition, o.Description)
 	return o
 }
 
-func (c *Call) params() *mcp.CallToolParams {
+func params(c *dialog.Call) *mcp.CallToolParams {
 	params := &mcp.CallToolParams{Name: c.Tool, Arguments: c.Arguments}
 	if c.Back != nil {
 		params.RequestState = c.Back.State
@@ -308,44 +303,44 @@ func (c *Call) params() *mcp.CallToolParams {
 }
 
 // finish writes down what came of a call.
-func (t *turn) finish(ctx context.Context, call *Call, server *Server, result *mcp.CallToolResult, err error) {
+func (t *turn) finish(ctx context.Context, call *dialog.Call, server *Server, result *mcp.CallToolResult, err error) {
 	call.Back = nil
 	call.Chain = chainOf(result, err)
 	if result != nil || mcplink.Said(err) != nil {
-		t.conv.touch(server)
+		touch(t.conv, server)
 	}
 	if err != nil {
 		result = linksAsked(err)
 	}
 	switch {
 	case ctx.Err() != nil && err != nil:
-		call.State, call.Error = CallFailed, "Stopped while this ran: whether it was done is not known."
+		call.State, call.Error = dialog.CallFailed, "Stopped while this ran: whether it was done is not known."
 	case result != nil && len(result.InputRequests) > 0:
 		if t.wanted(ctx, call, result); err != nil {
 			call.Back = nil // the older protocol: the call is made again as it was
 		}
 	case err != nil:
 		if call.Refusal = t.person.refuse(ctx, call, err, nil); call.Refusal != nil {
-			call.State = Refused
+			call.State = dialog.Refused
 			return
 		}
-		call.State, call.Error = CallFailed, failure(call, err)
+		call.State, call.Error = dialog.CallFailed, failure(call, err)
 	default:
 		if result.IsError {
 			if call.Refusal = t.person.refuse(ctx, call, nil, result); call.Refusal != nil {
-				call.State = Refused
+				call.State = dialog.Refused
 				return
 			}
 		}
-		call.State = Succeeded
+		call.State = dialog.Succeeded
 		t.keep(call, result)
 	}
 }
 
 // wanted is for a result that wants something of the person: to open a link is all that is passed on.
-func (t *turn) wanted(ctx context.Context, call *Call, result *mcp.CallToolResult) {
-	call.State, call.Error = CallFailed, "The server asks for what this agent gives to none: an answer of the model, files, or a form to fill in."
-	back := &Continuation{State: result.RequestState}
+func (t *turn) wanted(ctx context.Context, call *dialog.Call, result *mcp.CallToolResult) {
+	call.State, call.Error = dialog.CallFailed, "The server asks for what this agent gives to none: an answer of the model, files, or a form to fill in."
+	back := &dialog.Continuation{State: result.RequestState}
 	for name, request := range result.InputRequests {
 		if asked, ok := request.(*mcp.ElicitParams); !ok || asked.Mode != "url" {
 			return
@@ -354,6 +349,6 @@ func (t *turn) wanted(ctx context.Context, call *Call, result *mcp.CallToolResul
 	}
 	const most = 64 << 10
 	if refusal := t.person.refuse(ctx, call, nil, result); refusal != nil && len(back.State) <= most {
-		call.State, call.Error, call.Refusal, call.Back = Refused, "", refusal, back
+		call.State, call.Error, call.Refusal, call.Back = dialog.Refused, "", refusal, back
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // greedy is a model that never stops asking.
@@ -25,7 +26,7 @@ type greedy struct{ calls int }
 func (greedy) Name() (string, bool) { return "greedy", false }
 
 func (g greedy) Stream(_ context.Context, r *agent.ModelRequest, _ func(string)) (*agent.Answer, error) {
-	out := &agent.Answer{Usage: agent.Usage{In: 100, Out: 1}}
+	out := &agent.Answer{Usage: dialog.Usage{In: 100, Out: 1}}
 	for i := range g.calls {
 		out.Calls = append(out.Calls, call("docs__get", fmt.Sprintf(`{"words":"%d of %d"}`, i, len(r.Messages))))
 	}
@@ -46,7 +47,7 @@ func TestLimits(t *testing.T) {
 		t.Run(desc, func(t *testing.T) {
 			docs := serve(t, map[string]handler{"get": returns(found)})
 			s := newScene(t, agent.Config{Model: greedy{c.calls}, Ask: unasked("docs.get"), Limits: c.limits}, []agent.Server{docs.as("docs", "")})
-			if m := s.ask("?"); m.State != agent.Failed || !strings.Contains(m.Failure, c.failure) || len(docs.called()) != c.made {
+			if m := s.ask("?"); m.State != dialog.Failed || !strings.Contains(m.Failure, c.failure) || len(docs.called()) != c.made {
 				t.Errorf("%s: %q after %d calls", m.State, m.Failure, len(docs.called()))
 			}
 		})
@@ -60,18 +61,18 @@ func TestTimeIsLimited(t *testing.T) {
 	})
 	for desc, c := range map[string]struct {
 		limits agent.Limits
-		state  agent.State
+		state  dialog.State
 		want   string
 	}{
-		"of an answer": {agent.Limits{Time: 100 * time.Millisecond}, agent.Failed, "longer than is allowed"},
-		"of a call":    {agent.Limits{Call: 100 * time.Millisecond}, agent.Done, ""},
+		"of an answer": {agent.Limits{Time: 100 * time.Millisecond}, dialog.Failed, "longer than is allowed"},
+		"of a call":    {agent.Limits{Call: 100 * time.Millisecond}, dialog.Done, ""},
 	} {
 		t.Run(desc, func(t *testing.T) {
 			t.Parallel()
 			docs := serve(t, map[string]handler{"get": hangs})
 			s := newScene(t, agent.Config{Ask: unasked("docs.get"), Limits: c.limits}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{}`)))
 			m := s.ask("?")
-			if one := s.find("get"); m.State != c.state || !strings.Contains(m.Failure, c.want) || one.State != agent.CallFailed || !strings.Contains(one.Error, "not known") {
+			if one := s.find("get"); m.State != c.state || !strings.Contains(m.Failure, c.want) || one.State != dialog.CallFailed || !strings.Contains(one.Error, "not known") {
 				t.Errorf("got %+v, %+v", m, one)
 			}
 		})
@@ -91,7 +92,7 @@ func TestCallsRunBesideOneAnother(t *testing.T) {
 		calls = append(calls, call("docs__get", fmt.Sprintf(`{"top":%d}`, i)))
 	}
 	s := newScene(t, agent.Config{Ask: unasked("docs.get"), Limits: agent.Limits{AtOnce: 4}}, []agent.Server{docs.as("docs", "")}, asks(calls...))
-	if m := s.ask("?"); m.State != agent.Done || len(docs.called()) != 12 || most.Load() > 4 || most.Load() < 2 {
+	if m := s.ask("?"); m.State != dialog.Done || len(docs.called()) != 12 || most.Load() > 4 || most.Load() < 2 {
 		t.Errorf("%s: %d calls, %d at once", m.State, len(docs.called()), most.Load())
 	}
 }
@@ -142,7 +143,7 @@ func TestOldResultsMakeRoom(t *testing.T) {
 	s := newScene(t, agent.Config{Ask: unasked("docs.get"), Limits: agent.Limits{Context: 12 << 10}}, []agent.Server{docs.as("docs", "")},
 		get, says("1"), get, says("2"), get, says("3"), get, says("4"))
 	for i := range 4 {
-		if m := s.ask(strconv.Itoa(i)); m.State != agent.Done {
+		if m := s.ask(strconv.Itoa(i)); m.State != dialog.Done {
 			t.Fatalf("got %+v", m)
 		}
 	}
@@ -161,7 +162,7 @@ func TestOldResultsMakeRoom(t *testing.T) {
 	if result := s.find("get").Result; len(result.Text) > 3<<10 {
 		t.Errorf("a result of %d bytes leaves little room for others", len(result.Text))
 	}
-	if m := s.ask(strings.Repeat("x", 13<<10)); m.State != agent.Failed || !strings.Contains(m.Failure, "more than a model") {
+	if m := s.ask(strings.Repeat("x", 13<<10)); m.State != dialog.Failed || !strings.Contains(m.Failure, "more than a model") {
 		t.Errorf("got %+v", m.Failure)
 	}
 }
@@ -177,16 +178,16 @@ func TestAModelThatFails(t *testing.T) {
 	}
 	for desc, c := range map[string]struct {
 		answer  func(*agent.ModelRequest) (*agent.Answer, error)
-		state   agent.State
+		state   dialog.State
 		failure string
 		asked   int
 	}{
-		"in the middle":   {fails(&agent.ModelError{Kind: agent.ModelBroken, Text: "Broken.", Cause: errors.New("secret")}), agent.Failed, "Broken.", 1},
-		"oddly":           {fails(errors.New("secret")), agent.Failed, "The model could not answer.", 1},
-		"says nothing":    {says(" "), agent.Failed, "The model gave no answer.", 1},
-		"busy":            {throttled(10 * time.Millisecond), agent.Done, "", 2},
-		"busy for long":   {throttled(time.Hour), agent.Failed, "Too much.", 1},
-		"busy, no advice": {throttled(0), agent.Failed, "Too much.", 1},
+		"in the middle":   {fails(&agent.ModelError{Kind: agent.ModelBroken, Text: "Broken.", Cause: errors.New("secret")}), dialog.Failed, "Broken.", 1},
+		"oddly":           {fails(errors.New("secret")), dialog.Failed, "The model could not answer.", 1},
+		"says nothing":    {says(" "), dialog.Failed, "The model gave no answer.", 1},
+		"busy":            {throttled(10 * time.Millisecond), dialog.Done, "", 2},
+		"busy for long":   {throttled(time.Hour), dialog.Failed, "Too much.", 1},
+		"busy, no advice": {throttled(0), dialog.Failed, "Too much.", 1},
 	} {
 		t.Run(desc, func(t *testing.T) {
 			s := newScene(t, agent.Config{}, nil, c.answer)
@@ -276,7 +277,7 @@ func TestAGreedyServerLeavesRoom(t *testing.T) {
 			greedy.Name = "greedy"
 			docs := serve(t, map[string]handler{"get": returns(found), "list": returns(found)})
 			s := newScene(t, agent.Config{}, []agent.Server{greedy, docs.as("docs", "")}, says("Here."))
-			if m := s.ask("Is there room?"); m.State != agent.Done {
+			if m := s.ask("Is there room?"); m.State != dialog.Done {
 				t.Fatalf("got %s: %s", m.State, m.Failure)
 			}
 			size, names := 0, map[string]bool{}
@@ -322,7 +323,7 @@ func TestHostileAnswers(t *testing.T) {
 			})
 			s := newScene(t, agent.Config{Ask: unasked("evil.get"), Limits: agent.Limits{Call: 5 * time.Second}}, []agent.Server{server}, asks(call("evil__get", `{}`)))
 			m := s.ask("?")
-			if one := s.find("get"); m.State != agent.Done || one.State != agent.CallFailed || !strings.Contains(one.Error, c.want) || len(one.Error) > 1000 || strings.Contains(one.Error, "\x1b") {
+			if one := s.find("get"); m.State != dialog.Done || one.State != dialog.CallFailed || !strings.Contains(one.Error, c.want) || len(one.Error) > 1000 || strings.Contains(one.Error, "\x1b") {
 				t.Errorf("got %.500s: %.300s", one.State, one.Error)
 			}
 		})
@@ -331,19 +332,19 @@ func TestHostileAnswers(t *testing.T) {
 
 // A server that is away does not hold the others up; one that wants a sign-in does.
 func TestOneOfTwoServersIsAway(t *testing.T) {
-	for kind, want := range map[string]agent.State{"unavailable": agent.Done, "sign-in": agent.Waiting} {
+	for kind, want := range map[string]dialog.State{"unavailable": dialog.Done, "sign-in": dialog.Waiting} {
 		t.Run(kind, func(t *testing.T) {
 			docs := serve(t, map[string]handler{"get": returns(found)})
 			away := agent.Server{Name: "away", Host: "away.example", Transport: func(context.Context) (mcp.Transport, error) { return nil, errors.New("nobody there") }}
 			s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{away, docs.as("docs", "")}, asks(call("docs__get", `{}`)))
-			s.person.Refuse = func(context.Context, agent.Call, error, *mcp.CallToolResult) *agent.Refusal {
-				return &agent.Refusal{Kind: kind, Text: "Not now.", Resumable: true}
+			s.person.Refuse = func(context.Context, dialog.Call, error, *mcp.CallToolResult) *dialog.Refusal {
+				return &dialog.Refusal{Kind: kind, Text: "Not now.", Resumable: true}
 			}
 			m := s.ask("?")
-			if m.State != want || (len(docs.called()) == 1) != (want == agent.Done) {
+			if m.State != want || (len(docs.called()) == 1) != (want == dialog.Done) {
 				t.Errorf("got %+v, %q", m, docs.called())
 			}
-			if first := s.Messages[1].Calls[0]; first.Server != "away" || first.State != agent.Refused || first.Refusal.Resumable != (want == agent.Waiting) {
+			if first := s.Messages[1].Calls[0]; first.Server != "away" || first.State != dialog.Refused || first.Refusal.Resumable != (want == dialog.Waiting) {
 				t.Errorf("got %+v", first)
 			}
 		})
@@ -370,7 +371,7 @@ func TestEachSignInHasItsOwnWay(t *testing.T) {
 			}
 			person := agent.Person{Key: fmt.Sprint("key", i), Servers: []agent.Server{server}}
 			for range 2 {
-				c := &agent.Conversation{}
+				c := &dialog.Conversation{}
 				c.Ask("q", "?", time.Now())
 				if err := a.Run(t.Context(), person, c, func(agent.Event) {}); err != nil {
 					t.Error(err)

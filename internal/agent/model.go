@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // Model answers: OpenAI's chat completions underneath. It is safe for concurrent use.
@@ -45,8 +47,8 @@ type ModelTool struct {
 type Answer struct {
 	Text  string
 	Calls []ModelCall
-	Cut   bool  // the model stopped at a limit of length
-	Usage Usage // zero where it did not say
+	Cut   bool         // the model stopped at a limit of length
+	Usage dialog.Usage // zero where it did not say
 }
 
 // ModelErrorKind is what kept a model from answering.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
 )
 
@@ -22,7 +23,7 @@ const leftOut = "(Left out here to save room. Call the tool again if it is neede
 
 // request puts the conversation into the model's words. Older results are left out where all does not fit; it reports
 // whether any was.
-func (a *Agent) request(c *Conversation, tools []ModelTool) (request *ModelRequest, cut bool, err error) {
+func (a *Agent) request(c *dialog.Conversation, tools []ModelTool) (request *ModelRequest, cut bool, err error) {
 	system := instructions + "\nToday is " + a.cfg.Now().UTC().Format(time.DateOnly) + "."
 	if a.cfg.Instructions != "" {
 		system += "\n" + a.cfg.Instructions
@@ -47,7 +48,7 @@ func (a *Agent) request(c *Conversation, tools []ModelTool) (request *ModelReque
 	}
 	for over > 0 { // the oldest turn
 		next := 2
-		for next < len(messages) && messages[next].Role != string(User) {
+		for next < len(messages) && messages[next].Role != string(dialog.User) {
 			next++
 		}
 		if next >= len(messages) {
@@ -72,11 +73,11 @@ func (m *ModelMessage) size() int {
 }
 
 // spoken is a message with the results of its calls, as the model hears it.
-func spoken(m *Message) []ModelMessage {
-	if m.Role == User {
-		return []ModelMessage{{Role: string(User), Text: m.Text}}
+func spoken(m *dialog.Message) []ModelMessage {
+	if m.Role == dialog.User {
+		return []ModelMessage{{Role: string(dialog.User), Text: m.Text}}
 	}
-	said := ModelMessage{Role: string(Assistant), Text: m.Text}
+	said := ModelMessage{Role: string(dialog.Assistant), Text: m.Text}
 	var results []ModelMessage
 	for i := range m.Calls {
 		call := &m.Calls[i]
@@ -87,8 +88,8 @@ func spoken(m *Message) []ModelMessage {
 		if id == "" {
 			id = call.ID
 		}
-		said.Calls = append(said.Calls, ModelCall{ID: id, Name: call.wireName(), Arguments: call.wireArguments()})
-		results = append(results, ModelMessage{Role: roleTool, Call: id, Text: call.told()})
+		said.Calls = append(said.Calls, ModelCall{ID: id, Name: wireNameOf(call), Arguments: wireArguments(call)})
+		results = append(results, ModelMessage{Role: roleTool, Call: id, Text: told(call)})
 	}
 	if said.Text == "" && len(said.Calls) == 0 {
 		return nil
@@ -96,7 +97,7 @@ func spoken(m *Message) []ModelMessage {
 	return append([]ModelMessage{said}, results...)
 }
 
-func (c *Call) wireName() string {
+func wireNameOf(c *dialog.Call) string {
 	if c.Server == "" {
 		return wireName("none", c.Tool)
 	}
@@ -104,7 +105,7 @@ func (c *Call) wireName() string {
 }
 
 // wireArguments are the arguments, or none where they were no object: some servers of models fail at what is none.
-func (c *Call) wireArguments() string {
+func wireArguments(c *dialog.Call) string {
 	if len(c.Arguments) == 0 || c.Arguments[0] != '{' {
 		return "{}"
 	}
@@ -112,36 +113,36 @@ func (c *Call) wireArguments() string {
 }
 
 // told is what the model is told of a call.
-func (c *Call) told() string {
+func told(c *dialog.Call) string {
 	switch c.State {
-	case Succeeded:
+	case dialog.Succeeded:
 		if c.Result == nil {
 			return "(What this returned was not kept.)"
 		}
-		return c.wrapped()
-	case CallFailed:
+		return wrapped(c)
+	case dialog.CallFailed:
 		if c.Attempts > 0 { // the server may have had its word in it
-			return c.mark("The call failed:", c.Error)
+			return mark(c, "The call failed:", c.Error)
 		}
 		return "The call was not made. " + c.Error
-	case Refused:
+	case dialog.Refused:
 		if c.Refusal != nil {
 			return "The call was refused. " + c.Refusal.Text
 		}
-	case Declined:
+	case dialog.Declined:
 		return "The person did not allow this call."
-	case Asking, Approved, InFlight: // of a turn that was stopped
+	case dialog.Asking, dialog.Approved, dialog.InFlight: // of a turn that was stopped
 	}
 	return "The call was not made."
 }
 
 // mark marks text as data. The marks hold the call's identifier, which nobody knew who wrote what stands between.
-func (c *Call) mark(head, text string) string {
+func mark(c *dialog.Call, head, text string) string {
 	return head + "\n<<<" + c.ID + "\n" + text + "\n>>>" + c.ID
 }
 
 // wrapped is a result with the numbers of its documents.
-func (c *Call) wrapped() string {
+func wrapped(c *dialog.Call) string {
 	text := c.Result.Text
 	if len(c.Result.Structured) > 0 {
 		text = string(c.Result.Structured)
@@ -163,7 +164,7 @@ func (c *Call) wrapped() string {
 	if c.Result.Cut > 0 {
 		head = fmt.Sprintf("%s (%d bytes were left out)", head, c.Result.Cut)
 	}
-	return c.mark(head, text)
+	return mark(c, head, text)
 }
 
 // Unwrap returns what a tool returned out of a message of the role tool; ok is false where it returned nothing.

@@ -13,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 const chain = "0123456789abcdef0123456789abcdef"
@@ -24,31 +25,31 @@ func TestWhatBecomesOfAResult(t *testing.T) {
 		result  *mcp.CallToolResult
 		err     error
 		refused bool // Person.Refuse knows it
-		state   agent.CallState
+		state   dialog.CallState
 		told    string
 	}{
-		"text": {&mcp.CallToolResult{Content: text("plain"), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, agent.Succeeded, "The tool returned:\n<<<ID\nplain\n>>>ID"},
+		"text": {&mcp.CallToolResult{Content: text("plain"), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, dialog.Succeeded, "The tool returned:\n<<<ID\nplain\n>>>ID"},
 		"documents, as text": {
-			&mcp.CallToolResult{Content: text(`[{"id":"1","title":"A"}]`), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, agent.Succeeded,
+			&mcp.CallToolResult{Content: text(`[{"id":"1","title":"A"}]`), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, dialog.Succeeded,
 			"The tool returned:\n<<<ID\n[{\"cite\":\"[1]\",\"id\":\"1\",\"title\":\"A\"}]\n>>>ID",
 		},
 		"links": {
-			&mcp.CallToolResult{Content: []mcp.Content{&mcp.ResourceLink{URI: "file:///a", Name: "A"}}, Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, agent.Succeeded,
+			&mcp.CallToolResult{Content: []mcp.Content{&mcp.ResourceLink{URI: "file:///a", Name: "A"}}, Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, dialog.Succeeded,
 			"The tool returned:\n<<<ID\n[a link: A, file:///a] \n>>>ID",
 		},
 		"an error as content": {
-			&mcp.CallToolResult{IsError: true, Content: text("no such thing"), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, agent.Succeeded,
+			&mcp.CallToolResult{IsError: true, Content: text("no such thing"), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, false, dialog.Succeeded,
 			"The tool returned an error:\n<<<ID\nno such thing\n>>>ID",
 		},
-		"a refusal as content": {&mcp.CallToolResult{IsError: true, Content: text("AADSTS50076"), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, true, agent.Refused, ""},
-		"a refusal":            {nil, &jsonrpc.Error{Code: -32001, Message: "no", Data: []byte(`{"chain":"` + chain + `"}`)}, true, agent.Refused, ""},
+		"a refusal as content": {&mcp.CallToolResult{IsError: true, Content: text("AADSTS50076"), Meta: mcp.Meta{"onbehalf/chain": chain}}, nil, true, dialog.Refused, ""},
+		"a refusal":            {nil, &jsonrpc.Error{Code: -32001, Message: "no", Data: []byte(`{"chain":"` + chain + `"}`)}, true, dialog.Refused, ""},
 		"an error": {
-			nil, &jsonrpc.Error{Code: -32001, Message: "boom", Data: []byte(`{"chain":"` + chain + `"}`)}, false, agent.CallFailed,
+			nil, &jsonrpc.Error{Code: -32001, Message: "boom", Data: []byte(`{"chain":"` + chain + `"}`)}, false, dialog.CallFailed,
 			"The call failed:\n<<<ID\ndocs.example refuses the call, and says: boom\n>>>ID",
 		},
 		"a link, as older protocols ask": {nil, &jsonrpc.Error{
 			Code: mcp.CodeURLElicitationRequired, Message: "open it", Data: []byte(`{"chain":"` + chain + `","elicitations":[{"mode":"url","url":"https://x.example/","elicitationId":"e"}]}`),
-		}, true, agent.Refused, ""},
+		}, true, dialog.Refused, ""},
 	} {
 		t.Run(desc, func(t *testing.T) {
 			t.Parallel()
@@ -56,11 +57,11 @@ func TestWhatBecomesOfAResult(t *testing.T) {
 			docs.mcp.AddTool(&mcp.Tool{Name: "get", InputSchema: map[string]any{"type": "object"}}, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) { return c.result, c.err })
 			s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{}`)))
 			if c.refused {
-				s.person.Refuse = func(_ context.Context, got agent.Call, err error, result *mcp.CallToolResult) *agent.Refusal {
+				s.person.Refuse = func(_ context.Context, got dialog.Call, err error, result *mcp.CallToolResult) *dialog.Refusal {
 					if got.Server != "docs" || got.Tool != "get" || (err == nil) == (result == nil) {
 						t.Errorf("asked about %+v, %v, %v", got, err, result)
 					}
-					return &agent.Refusal{Kind: "sign-in", Text: "Sign in.", Resumable: true}
+					return &dialog.Refusal{Kind: "sign-in", Text: "Sign in.", Resumable: true}
 				}
 			}
 			m := s.ask("?")
@@ -68,8 +69,8 @@ func TestWhatBecomesOfAResult(t *testing.T) {
 			if one.State != c.state || one.Chain != chain || one.Back != nil && one.Back.State != "" {
 				t.Fatalf("got %+v", one)
 			}
-			if c.state == agent.Refused {
-				if m.State != agent.Waiting || one.Refusal.Text != "Sign in." {
+			if c.state == dialog.Refused {
+				if m.State != dialog.Waiting || one.Refusal.Text != "Sign in." {
 					t.Errorf("got %+v", m)
 				}
 				s.Ask("later", "Never mind.", time.Now())
@@ -110,7 +111,7 @@ func TestNumbersOfSources(t *testing.T) {
 	s := newScene(t, agent.Config{Ask: unasked("a.get", "b.get")}, []agent.Server{one.as("a", "g"), one.as("b", "g")},
 		asks(call("a__get", `{}`)), asks(call("b__get", `{}`), call("a__get", `{}`)), says("x"), asks(call("b__get", `{}`)))
 	s.ask("1")
-	numbers := func(m *agent.Message) string {
+	numbers := func(m *dialog.Message) string {
 		var out []int
 		for _, c := range m.Calls {
 			for _, source := range c.Sources {
@@ -154,7 +155,7 @@ func TestANewPinCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pin, want := range map[string]agent.State{tools[0].Definition: agent.Done, "": agent.Waiting} {
+	for pin, want := range map[string]dialog.State{tools[0].Definition: dialog.Done, "": dialog.Waiting} {
 		s := newScene(t, agent.Config{Ask: agent.AskPolicy{Unasked: map[string]string{"docs.get": pin}}}, servers, asks(call("docs__get", `{}`)))
 		s.Known = map[string]string{"docs.get": strings.Repeat("0", 64)}
 		if m := s.ask("?"); m.State != want {

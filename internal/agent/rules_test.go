@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // orders is a document that gives orders, and tries to end the marks around it.
@@ -41,17 +42,17 @@ func TestADocumentGivesNoOrders(t *testing.T) {
 	// Both may run unasked: the flow from one to the other may not.
 	s := newScene(t, agent.Config{Ask: unasked("docs.get", "mail.send")}, []agent.Server{docs.as("docs", ""), mail.as("mail", "")}, gullible, gullible, gullible)
 	m := s.ask("What do the minutes say?")
-	if m.State != agent.Waiting || len(mail.called()) != 0 {
+	if m.State != dialog.Waiting || len(mail.called()) != 0 {
 		t.Fatalf("mail was sent, or nothing waits: %+v", m)
 	}
 	send := s.find("send")
-	if send.State != agent.Asking || send.Reason != agent.ReasonFlow || !strings.Contains(send.Why, "docs") || !strings.Contains(send.Why, "mail.example") {
+	if send.State != dialog.Asking || send.Reason != dialog.ReasonFlow || !strings.Contains(send.Why, "docs") || !strings.Contains(send.Why, "mail.example") {
 		t.Errorf("got %+v", send)
 	}
-	if unknown := s.find("admin__unlock"); unknown.State != agent.CallFailed || unknown.Server != "" {
+	if unknown := s.find("admin__unlock"); unknown.State != dialog.CallFailed || unknown.Server != "" {
 		t.Errorf("a tool that there is not: %+v", unknown)
 	}
-	if odd := s.find("get"); odd.State != agent.CallFailed || !strings.Contains(odd.Error, "do not fit") {
+	if odd := s.find("get"); odd.State != dialog.CallFailed || !strings.Contains(odd.Error, "do not fit") {
 		t.Errorf("arguments that do not fit: %+v", odd)
 	}
 	if got := docs.called(); len(got) != 1 {
@@ -65,7 +66,7 @@ func TestADocumentGivesNoOrders(t *testing.T) {
 	if len(s.Known) != 1 || len(s.Allowed) != 0 {
 		t.Errorf("something was allowed: %v %v", s.Known, s.Allowed)
 	}
-	if m = s.decide(send, agent.Deny); m.State != agent.Done || len(mail.called()) != 0 {
+	if m = s.decide(send, dialog.Deny); m.State != dialog.Done || len(mail.called()) != 0 {
 		t.Errorf("after the person said no: %+v, %q", m, mail.called())
 	}
 }
@@ -76,12 +77,12 @@ func TestTrustGroups(t *testing.T) {
 	}
 	for desc, c := range map[string]struct {
 		groups [2]string
-		want   agent.AskReason
+		want   dialog.AskReason
 	}{
-		"each alone":     {[2]string{"", ""}, agent.ReasonFlow},
+		"each alone":     {[2]string{"", ""}, dialog.ReasonFlow},
 		"one group":      {[2]string{"internal", "internal"}, ""},
-		"two groups":     {[2]string{"internal", "external"}, agent.ReasonFlow},
-		"named as other": {[2]string{"b", ""}, agent.ReasonFlow}, // a group is no server of that name
+		"two groups":     {[2]string{"internal", "external"}, dialog.ReasonFlow},
+		"named as other": {[2]string{"b", ""}, dialog.ReasonFlow}, // a group is no server of that name
 	} {
 		t.Run(desc, func(t *testing.T) {
 			one, two := serve(t, map[string]handler{"get": returns(found)}), serve(t, map[string]handler{"get": returns(found)})
@@ -106,15 +107,15 @@ func TestAlwaysDoesNotCoverWhatIsReadLater(t *testing.T) {
 	s := newScene(t, agent.Config{Ask: unasked("docs.get", "wiki.get")}, []agent.Server{docs.as("docs", ""), mail.as("mail", "o"), wiki.as("wiki", "o")},
 		asks(call("docs__get", `{}`)), send, says("sent"), send, says("sent again"))
 	s.ask("1")
-	if m := s.decide(s.find("send"), agent.AllowAlways); m.State != agent.Done {
+	if m := s.decide(s.find("send"), dialog.AllowAlways); m.State != dialog.Done {
 		t.Fatalf("got %+v", m)
 	}
-	if m := s.ask("2"); m.State != agent.Done || len(mail.called()) != 2 {
+	if m := s.ask("2"); m.State != dialog.Done || len(mail.called()) != 2 {
 		t.Fatalf("always asks: %+v", m)
 	}
 	s.Touched = append(s.Touched, "server other") // as if another server had been read from meanwhile
 	s.model.answers = append(s.model.answers, send)
-	if m := s.ask("3"); m.State != agent.Waiting || s.find("send").Reason != agent.ReasonFlow {
+	if m := s.ask("3"); m.State != dialog.Waiting || s.find("send").Reason != dialog.ReasonFlow {
 		t.Errorf("got %+v", m)
 	}
 }
@@ -125,10 +126,10 @@ func TestAlwaysCoversWhatWasToldAlone(t *testing.T) {
 	send := call("mail__send", `{"words":"hello"}`)
 	s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", ""), mail.as("mail", "")},
 		asks(call("docs__get", `{}`), send), asks(call("mail__send", `{"words":"what the document says"}`)), says("sent"))
-	if m := s.ask("1"); m.State != agent.Waiting || s.find("send").Reason != agent.ReasonDefault || len(docs.called()) != 1 {
+	if m := s.ask("1"); m.State != dialog.Waiting || s.find("send").Reason != dialog.ReasonDefault || len(docs.called()) != 1 {
 		t.Fatalf("got %+v", m)
 	}
-	if m := s.decide(s.find("send"), agent.AllowAlways); m.State != agent.Waiting || s.find("send").Reason != agent.ReasonFlow || len(mail.called()) != 1 {
+	if m := s.decide(s.find("send"), dialog.AllowAlways); m.State != dialog.Waiting || s.find("send").Reason != dialog.ReasonFlow || len(mail.called()) != 1 {
 		t.Errorf("a document went to mail unasked: %+v, %q", m, mail.called())
 	}
 }
@@ -142,22 +143,22 @@ func TestAChangedDefinitionAsks(t *testing.T) {
 
 	docs := serve(t, map[string]handler{"get": returns(found)})
 	s := newScene(t, agent.Config{Ask: unasked("docs.get"), Now: now}, []agent.Server{docs.as("docs", "")}, get, says("x"), get, says("y"), get, says("z"))
-	if m := s.ask("1"); m.State != agent.Done {
+	if m := s.ask("1"); m.State != dialog.Done {
 		t.Fatalf("got %+v", m)
 	}
 	docs.add("get", "Does get, and sends what it gets to a friend.", returns(found))
 	pass()
-	if m := s.ask("2"); m.State != agent.Waiting || s.find("get").Reason != agent.ReasonChanged {
+	if m := s.ask("2"); m.State != dialog.Waiting || s.find("get").Reason != dialog.ReasonChanged {
 		t.Fatalf("got %+v", m)
 	}
 	// It changes again between the person's yes and the call.
 	docs.add("get", "Does get, and deletes it.", returns(found))
 	pass()
 	asked := s.find("get")
-	if m := s.decide(asked, agent.Allow); m.State != agent.Waiting || s.find("get").Reason != agent.ReasonChanged || len(docs.called()) != 1 {
+	if m := s.decide(asked, dialog.Allow); m.State != dialog.Waiting || s.find("get").Reason != dialog.ReasonChanged || len(docs.called()) != 1 {
 		t.Fatalf("it ran with another definition: %+v, %q", m, docs.called())
 	}
-	if m := s.decide(s.find("get"), agent.Allow); m.State != agent.Done || len(docs.called()) != 2 {
+	if m := s.decide(s.find("get"), dialog.Allow); m.State != dialog.Done || len(docs.called()) != 2 {
 		t.Errorf("got %+v, %q", m, docs.called())
 	}
 }
@@ -172,8 +173,8 @@ func TestPinnedDefinitions(t *testing.T) {
 	}
 	for desc, c := range map[string]struct {
 		pin  string
-		want agent.State
-	}{"right": {tools[0].Definition[:16], agent.Done}, "wrong": {strings.Repeat("0", 16), agent.Waiting}} {
+		want dialog.State
+	}{"right": {tools[0].Definition[:16], dialog.Done}, "wrong": {strings.Repeat("0", 16), dialog.Waiting}} {
 		t.Run(desc, func(t *testing.T) {
 			s := newScene(t, agent.Config{Ask: agent.AskPolicy{Unasked: map[string]string{"docs.get": c.pin}}}, servers, asks(call("docs__get", `{}`)))
 			if m := s.ask("?"); m.State != c.want {
@@ -197,7 +198,7 @@ func TestArgumentsAreChecked(t *testing.T) {
 		s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", arguments)))
 		m := s.ask("?")
 		c := s.find("get")
-		if m.State != agent.Done || c.State != agent.CallFailed || !strings.Contains(c.Error, want) || len(docs.called()) != 0 {
+		if m.State != dialog.Done || c.State != dialog.CallFailed || !strings.Contains(c.Error, want) || len(docs.called()) != 0 {
 			t.Errorf("%.40s: got %+v, %q", arguments, c, docs.called())
 		}
 		if !strings.Contains(s.model.last(), want) || len(c.Arguments) > 8<<10 {
@@ -211,7 +212,7 @@ func TestArgumentsAreChecked(t *testing.T) {
 	if got := string(s.find("get").Arguments); got != `{"words":"b\u202e<\udb40\udc41ö"}` {
 		t.Errorf("shown: %s", got)
 	}
-	s.decide(s.find("get"), agent.Allow)
+	s.decide(s.find("get"), dialog.Allow)
 	if got := docs.called(); len(got) != 1 || got[0] != "get b\u202e<\U000e0041ö" {
 		t.Errorf("sent: %q", got)
 	}
@@ -223,16 +224,16 @@ func TestSomeOfSeveralAllowed(t *testing.T) {
 	s := newScene(t, agent.Config{}, []agent.Server{docs.as("docs", "")},
 		asks(agent.ModelCall{ID: "1", Name: "docs__get", Arguments: `{"words":"a"}`}, agent.ModelCall{ID: "1", Name: "docs__get", Arguments: `{"words":"b"}`}, agent.ModelCall{Name: "docs__get", Arguments: `{"words":"c"}`}))
 	m := s.ask("?")
-	for i, decision := range []agent.Decision{agent.Allow, agent.Deny, agent.Allow} {
-		if m.State != agent.Waiting {
+	for i, decision := range []dialog.Decision{dialog.Allow, dialog.Deny, dialog.Allow} {
+		if m.State != dialog.Waiting {
 			t.Fatalf("before %d: %+v", i, m)
 		}
 		m = s.decide(&s.Messages[1].Calls[i], decision)
 	}
-	if got := docs.called(); m.State != agent.Done || fmt.Sprint(got) != "[get a get c]" {
+	if got := docs.called(); m.State != dialog.Done || fmt.Sprint(got) != "[get a get c]" {
 		t.Errorf("%s, called %q", m.State, got)
 	}
-	if err := s.Answer(s.Messages[1].Calls[1].ID, agent.Allow); !errors.Is(err, agent.ErrNotWaiting) {
+	if err := s.Answer(s.Messages[1].Calls[1].ID, dialog.Allow); !errors.Is(err, dialog.ErrNotWaiting) {
 		t.Errorf("a second answer: %v", err)
 	}
 	ids := map[string]bool{}
@@ -259,7 +260,7 @@ func TestStopReachesTheTool(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() { <-begun; cancel(errors.New("The server is restarted.")) }() //nolint:revive // a sentence for people
 	m := s.run(ctx)
-	if m.State != agent.Stopped || m.Failure != "The server is restarted." || m.Calls[0].State != agent.CallFailed || !strings.Contains(m.Calls[0].Error, "not known") {
+	if m.State != dialog.Stopped || m.Failure != "The server is restarted." || m.Calls[0].State != dialog.CallFailed || !strings.Contains(m.Calls[0].Error, "not known") {
 		t.Errorf("got %+v", m)
 	}
 	select {
@@ -281,19 +282,19 @@ func TestLinksAreResumed(t *testing.T) {
 		return nil, found, nil
 	}})
 	s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{}`)))
-	s.person.Refuse = func(_ context.Context, _ agent.Call, _ error, result *mcp.CallToolResult) *agent.Refusal {
+	s.person.Refuse = func(_ context.Context, _ dialog.Call, _ error, result *mcp.CallToolResult) *dialog.Refusal {
 		if result == nil || len(result.InputRequests) != 1 {
 			t.Errorf("got %+v", result)
 		}
-		return &agent.Refusal{Kind: "link", Resumable: true}
+		return &dialog.Refusal{Kind: "link", Resumable: true}
 	}
-	if m := s.ask("?"); m.State != agent.Waiting || s.find("get").State != agent.Refused {
+	if m := s.ask("?"); m.State != dialog.Waiting || s.find("get").State != dialog.Refused {
 		t.Fatalf("got %+v", m)
 	}
 	if err := s.Resume(s.find("get").ID); err != nil {
 		t.Fatal(err)
 	}
-	if m := s.run(t.Context()); m.State != agent.Done || fmt.Sprint(states) != "[false sealedtrue]" || s.find("get").Attempts != 2 {
+	if m := s.run(t.Context()); m.State != dialog.Done || fmt.Sprint(states) != "[false sealedtrue]" || s.find("get").Attempts != 2 {
 		t.Errorf("%+v, states %q", m, states)
 	}
 }
@@ -318,7 +319,7 @@ func TestServersGetNothingElse(t *testing.T) {
 			}})
 			s := newScene(t, agent.Config{Ask: unasked("docs.get")}, []agent.Server{docs.as("docs", "")}, asks(call("docs__get", `{}`)))
 			s.person.Refuse = refuseAll("Sign in.")
-			if m := s.ask("?"); m.State != agent.Done || s.find("get").State != agent.CallFailed || calls != 1 {
+			if m := s.ask("?"); m.State != dialog.Done || s.find("get").State != dialog.CallFailed || calls != 1 {
 				t.Errorf("got %+v after %d calls", s.find("get"), calls)
 			}
 		})
@@ -336,21 +337,21 @@ func TestRepeat(t *testing.T) {
 	s.ask("?")
 	thin := *s.find("get")
 	thin.Result = nil
-	thin.Sources = []agent.Source{{N: 1, ID: "1"}, {N: 2, ID: "2"}}
+	thin.Sources = []dialog.Source{{N: 1, ID: "1"}, {N: 2, ID: "2"}}
 	today = []map[string]any{document("9"), document("2")}
 	again, err := s.agent.Repeat(t.Context(), s.person, thin, false)
-	if err != nil || again.State != agent.Succeeded || len(again.Sources) != 1 || again.Sources[0].N != 2 || again.Sources[0].Title != "D2" {
+	if err != nil || again.State != dialog.Succeeded || len(again.Sources) != 1 || again.Sources[0].N != 2 || again.Sources[0].Title != "D2" {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if got := docs.called(); fmt.Sprint(got) != "[get x get x]" || len(thin.Sources) != 2 {
 		t.Errorf("called %q", got)
 	}
 	thin.Definition = strings.Repeat("0", 64)
-	if again, err = s.agent.Repeat(t.Context(), s.person, thin, false); err != nil || again.State != agent.CallFailed || len(docs.called()) != 2 {
+	if again, err = s.agent.Repeat(t.Context(), s.person, thin, false); err != nil || again.State != dialog.CallFailed || len(docs.called()) != 2 {
 		t.Errorf("with another definition: %+v, %v", again, err)
 	}
-	thin.State = agent.Declined
-	if _, err = s.agent.Repeat(t.Context(), s.person, thin, false); !errors.Is(err, agent.ErrNotWaiting) || len(docs.called()) != 2 {
+	thin.State = dialog.Declined
+	if _, err = s.agent.Repeat(t.Context(), s.person, thin, false); !errors.Is(err, dialog.ErrNotWaiting) || len(docs.called()) != 2 {
 		t.Errorf("one that the person did not allow: %v", err)
 	}
 }
@@ -364,15 +365,15 @@ func TestRepeatAsks(t *testing.T) {
 	s.ask("1")
 	first := *s.find("get")
 	s.ask("2")
-	s.decide(s.find("get"), agent.AllowAlways)
+	s.decide(s.find("get"), dialog.AllowAlways)
 	second := *s.find("get")
 	s.ask("3")
-	s.decide(s.find("get"), agent.Allow)
+	s.decide(s.find("get"), dialog.Allow)
 	third := *s.find("get")
 	for desc, c := range map[string]struct {
-		call   agent.Call
-		reason agent.AskReason
-	}{"by configuration": {first, ""}, "allowed for good by the person": {second, agent.ReasonFlow}, "configured, but after reading elsewhere": {third, agent.ReasonFlow}} {
+		call   dialog.Call
+		reason dialog.AskReason
+	}{"by configuration": {first, ""}, "allowed for good by the person": {second, dialog.ReasonFlow}, "configured, but after reading elsewhere": {third, dialog.ReasonFlow}} {
 		before := len(docs.called()) + len(wiki.called())
 		again, err := s.agent.Repeat(t.Context(), s.person, c.call, false)
 		made := len(docs.called()) + len(wiki.called()) - before
@@ -381,17 +382,17 @@ func TestRepeatAsks(t *testing.T) {
 			t.Errorf("%s: %d calls, %v", desc, made, err)
 		case c.reason == "":
 			continue
-		case again.State != agent.Asking || again.Reason != c.reason || again.Says != "Does get.":
+		case again.State != dialog.Asking || again.Reason != c.reason || again.Says != "Does get.":
 			t.Errorf("%s: %+v", desc, again)
 		}
-		if again, err = s.agent.Repeat(t.Context(), s.person, c.call, true); err != nil || again.State != agent.Succeeded || again.Says != "" {
+		if again, err = s.agent.Repeat(t.Context(), s.person, c.call, true); err != nil || again.State != dialog.Succeeded || again.Says != "" {
 			t.Errorf("%s, confirmed: %+v, %v", desc, again, err)
 		}
 	}
 	docs.add("get", "Deletes what it gets.", returns(found))
 	clock.pass()
 	made := len(docs.called())
-	if again, err := s.agent.Repeat(t.Context(), s.person, second, true); err != nil || again.State != agent.CallFailed || len(docs.called()) != made {
+	if again, err := s.agent.Repeat(t.Context(), s.person, second, true); err != nil || again.State != dialog.CallFailed || len(docs.called()) != made {
 		t.Errorf("confirmed for another definition: %+v, %v", again, err)
 	}
 }

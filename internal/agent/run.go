@@ -13,6 +13,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/agent/mcplink"
 )
 
@@ -41,7 +42,7 @@ func New(cfg Config) (*Agent, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.Limits = cfg.Limits.complete()
-	a := &Agent{cfg: cfg, seen: map[string]string{}}
+	a := &Agent{cfg: cfg, seen: map[string]string{}, other: map[string]string{}}
 	a.links = mcplink.New[*listing](cfg.Version, cfg.Now)
 	return a, nil
 }
@@ -100,11 +101,11 @@ func (p *Person) server(name string) *Server {
 	return nil
 }
 
-func (p *Person) refuse(ctx context.Context, call *Call, err error, result *mcp.CallToolResult) *Refusal {
+func (p *Person) refuse(ctx context.Context, call *dialog.Call, err error, result *mcp.CallToolResult) *dialog.Refusal {
 	if p.Refuse == nil {
 		return nil
 	}
-	return p.Refuse(context.WithoutCancel(ctx), call.clone(), err, result)
+	return p.Refuse(context.WithoutCancel(ctx), call.Clone(), err, result)
 }
 
 // What ends a turn or a call, in sentences for people.
@@ -115,12 +116,12 @@ var (
 
 // Run drives a conversation forward until it is done, waits for its person, or ended by a limit, a stop or a failure:
 // the state of its last message says which. It derives everything from the conversation: after a wait, answer with
-// [Conversation.Answer] or [Conversation.Resume], and run it again. Where there is nothing to do it returns at once.
+// [dialog.Conversation.Answer] or [dialog.Conversation.Resume], and run it again. Where there is nothing to do it returns at once.
 //
 // Emit is called with one event at a time; while it is, the conversation does not change and may be read. Cancelling ctx
 // stops; its cause, unless it is context.Canceled, becomes the message's Failure. The error is not nil only where the
 // conversation or person is malformed.
-func (a *Agent) Run(ctx context.Context, p Person, c *Conversation, emit func(Event)) error {
+func (a *Agent) Run(ctx context.Context, p Person, c *dialog.Conversation, emit func(Event)) error {
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -129,9 +130,9 @@ func (a *Agent) Run(ctx context.Context, p Person, c *Conversation, emit func(Ev
 	}
 	last := &c.Messages[len(c.Messages)-1]
 	switch {
-	case last.Role == User && len(last.Text) > a.cfg.Limits.Question:
+	case last.Role == dialog.User && len(last.Text) > a.cfg.Limits.Question:
 		return fmt.Errorf("agent: the question is longer than %d bytes", a.cfg.Limits.Question)
-	case last.Role != User && last.State != Running && last.State != Waiting:
+	case last.Role != dialog.User && last.State != dialog.Running && last.State != dialog.Waiting:
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, a.cfg.Limits.Time, errTime)
@@ -139,7 +140,7 @@ func (a *Agent) Run(ctx context.Context, p Person, c *Conversation, emit func(Ev
 	pool, done := a.linksFor(&p)
 	defer done()
 	t := &turn{Agent: a, person: &p, conv: c, emit: emit, links: pool}
-	emit(Event{Kind: EventState, Phase: PhaseRunning})
+	emit(Event{Kind: EventState, Phase: dialog.PhaseRunning})
 	t.drive(ctx)
 	emit(Event{Kind: EventState, Phase: c.Phase()})
 	return nil
@@ -149,15 +150,15 @@ func (a *Agent) Run(ctx context.Context, p Person, c *Conversation, emit func(Ev
 type turn struct {
 	*Agent
 	person *Person
-	conv   *Conversation
+	conv   *dialog.Conversation
 	emit   func(Event)
 	links  *links
 	tools  *toolset // nil: not listed yet
 }
 
 func (t *turn) drive(ctx context.Context) {
-	if m := t.last(); m.Role == Assistant {
-		if m.State = Running; !t.settle(ctx, m) {
+	if m := t.last(); m.Role == dialog.Assistant {
+		if m.State = dialog.Running; !t.settle(ctx, m) {
 			return
 		}
 	}
@@ -166,34 +167,34 @@ func (t *turn) drive(ctx context.Context) {
 	}
 }
 
-func (t *turn) last() *Message { return &t.conv.Messages[len(t.conv.Messages)-1] }
+func (t *turn) last() *dialog.Message { return &t.conv.Messages[len(t.conv.Messages)-1] }
 
 // end gives a message the state in which the turn leaves it.
-func (t *turn) end(m *Message, state State, failure string) {
+func (t *turn) end(m *dialog.Message, state dialog.State, failure string) {
 	m.State, m.Failure = state, failure
 	t.emit(Event{Kind: EventMessage, Message: m.ID, State: state})
 }
 
 // stopped ends a message whose context ended, and reports whether it did.
-func (t *turn) stopped(ctx context.Context, m *Message) bool {
+func (t *turn) stopped(ctx context.Context, m *dialog.Message) bool {
 	if ctx.Err() == nil {
 		return false
 	}
 	t.conv.GiveUp()
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errTime):
-		t.end(m, Failed, cause.Error())
+		t.end(m, dialog.Failed, cause.Error())
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
-		t.end(m, Stopped, "")
+		t.end(m, dialog.Stopped, "")
 	default:
-		t.end(m, Stopped, cause.Error())
+		t.end(m, dialog.Stopped, cause.Error())
 	}
 	return true
 }
 
 // spent is what the turn has cost so far.
 func (t *turn) spent() (steps, calls, tokens int) {
-	for i := len(t.conv.Messages) - 1; i >= 0 && t.conv.Messages[i].Role == Assistant; i-- {
+	for i := len(t.conv.Messages) - 1; i >= 0 && t.conv.Messages[i].Role == dialog.Assistant; i-- {
 		m := &t.conv.Messages[i]
 		tokens += m.Usage.In + m.Usage.Out
 		asked := 0
@@ -214,15 +215,15 @@ func (t *turn) spent() (steps, calls, tokens int) {
 func (t *turn) step(ctx context.Context) bool {
 	steps, calls, tokens := t.spent()
 	stuck := t.stuck()
-	t.conv.Messages = append(t.conv.Messages, Message{ID: rand.Text(), Role: Assistant, At: t.cfg.Now().UTC(), State: Running})
+	t.conv.Messages = append(t.conv.Messages, dialog.Message{ID: rand.Text(), Role: dialog.Assistant, At: t.cfg.Now().UTC(), State: dialog.Running})
 	m := t.last()
 	t.emit(Event{Kind: EventMessage, Message: m.ID, State: m.State})
 	switch l := &t.cfg.Limits; {
 	case steps >= l.Steps:
-		t.end(m, Failed, fmt.Sprintf("This answer took %d steps, which is as many as are allowed.", steps))
+		t.end(m, dialog.Failed, fmt.Sprintf("This answer took %d steps, which is as many as are allowed.", steps))
 		return false
 	case tokens >= l.Tokens:
-		t.end(m, Failed, fmt.Sprintf("This answer took %d tokens, which is as many as are allowed.", tokens))
+		t.end(m, dialog.Failed, fmt.Sprintf("This answer took %d tokens, which is as many as are allowed.", tokens))
 		return false
 	}
 	if !t.reach(ctx, m) {
@@ -250,15 +251,15 @@ func (t *turn) step(ctx context.Context) bool {
 		t.plan(m, answer.Calls, left)
 		return t.settle(ctx, m)
 	case strings.TrimSpace(m.Text) == "":
-		t.end(m, Failed, "The model gave no answer.")
+		t.end(m, dialog.Failed, "The model gave no answer.")
 	default:
-		t.end(m, Done, "")
+		t.end(m, dialog.Done, "")
 	}
 	return false
 }
 
 // listen lets the model answer into the message. It returns nil when it ended the message.
-func (t *turn) listen(ctx context.Context, m *Message, tools []ModelTool) *Answer {
+func (t *turn) listen(ctx context.Context, m *dialog.Message, tools []ModelTool) *Answer {
 	request, cut, err := t.request(t.conv, tools)
 	if cut {
 		m.Notes = append(m.Notes, "Older results were left out of what the model was sent, since all together was too much.")
@@ -302,7 +303,7 @@ func (t *turn) listen(ctx context.Context, m *Message, tools []ModelTool) *Answe
 	}
 	name, _ := t.cfg.Model.Name()
 	t.cfg.Logger.WarnContext(ctx, "the model did not answer", slog.String("model", name), slog.Any("error", err), slog.Any("cause", errors.Unwrap(err)))
-	t.end(m, Failed, failure)
+	t.end(m, dialog.Failed, failure)
 	return nil
 }
 
@@ -323,7 +324,7 @@ func (t *turn) waitFor(ctx context.Context, err error) bool {
 }
 
 // estimate counts four bytes as a token.
-func estimate(request *ModelRequest, answer *Answer) Usage {
+func estimate(request *ModelRequest, answer *Answer) dialog.Usage {
 	const bytesPerToken = 4
 	in, out := 0, len(answer.Text)
 	for i := range request.Messages {
@@ -332,5 +333,5 @@ func estimate(request *ModelRequest, answer *Answer) Usage {
 	for _, call := range answer.Calls {
 		out += len(call.Name) + len(call.Arguments)
 	}
-	return Usage{In: in / bytesPerToken, Out: out / bytesPerToken, Estimated: true}
+	return dialog.Usage{In: in / bytesPerToken, Out: out / bytesPerToken, Estimated: true}
 }

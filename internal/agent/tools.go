@@ -15,6 +15,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/agent/mcpdata"
 	"github.com/onbehalf/onbehalf/internal/agent/mcplink"
 )
@@ -31,7 +32,7 @@ type Tool struct {
 type Problem struct {
 	Server, Tool string
 	Text         string
-	Refusal      *Refusal // of the server: what the person can do about it
+	Refusal      *dialog.Refusal // of the server: what the person can do about it
 }
 
 const (
@@ -78,7 +79,7 @@ func (a *Agent) Tools(ctx context.Context, p Person) ([]Tool, []Problem, error) 
 	for i := range p.Servers {
 		server := &p.Servers[i]
 		if err := set.failed[server.Name]; err != nil {
-			refusal := p.refuse(ctx, &Call{Server: server.Name, Host: server.Host}, err, nil)
+			refusal := p.refuse(ctx, &dialog.Call{Server: server.Name, Host: server.Host}, err, nil)
 			problem := Problem{Server: server.Name, Text: unreachable(server), Refusal: refusal}
 			if refusal != nil {
 				problem.Text = refusal.Text

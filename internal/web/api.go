@@ -12,7 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // apiError is an error as scripts get it.
@@ -213,7 +213,7 @@ func question(text string) (string, error) {
 
 func (a *App) decideCall(_ http.ResponseWriter, v *visit, t *talk) error {
 	var in struct {
-		Decision agent.Decision `json:"decision"`
+		Decision dialog.Decision `json:"decision"`
 	}
 	if err := readJSON(v.Request, &in); err != nil {
 		return err
@@ -221,9 +221,9 @@ func (a *App) decideCall(_ http.ResponseWriter, v *visit, t *talk) error {
 	return decide(v, t, v.PathValue("call"), in.Decision)
 }
 
-func decide(v *visit, t *talk, call string, decision agent.Decision) error {
+func decide(v *visit, t *talk, call string, decision dialog.Decision) error {
 	switch decision {
-	case agent.Allow, agent.AllowAlways, agent.Deny:
+	case dialog.Allow, dialog.AllowAlways, dialog.Deny:
 		return t.decide(move{v.session, call, decision})
 	default:
 		return &apiError{http.StatusBadRequest, "decision", "want allow, allow-always or deny", ""}

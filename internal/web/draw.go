@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/onbehalf/onbehalf/chain"
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/web/hops"
 	"github.com/onbehalf/onbehalf/internal/web/refusal"
 )
@@ -90,12 +90,12 @@ func drawing() template.FuncMap {
 }
 
 func callIcon(state string) string {
-	switch agent.CallState(state) {
-	case agent.Succeeded:
+	switch dialog.CallState(state) {
+	case dialog.Succeeded:
 		return "ok"
-	case agent.CallFailed:
+	case dialog.CallFailed:
 		return "bad"
-	case agent.Declined, agent.Refused:
+	case dialog.Declined, dialog.Refused:
 		return "no"
 	default:
 		return "chevron"

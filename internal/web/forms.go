@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // Forms do what the API does for who has no scripts, and begin conversations for everybody. What cannot be done is said
@@ -24,7 +24,7 @@ func (a *App) formRoutes(mux *http.ServeMux) {
 		return nil
 	}))))
 	mux.HandleFunc("POST /c/{id}/decide", a.page(a.form(a.onTalk(func(v *visit, t *talk) error {
-		return decide(v, t, v.URL.Query().Get("call"), agent.Decision(v.PostForm.Get("decision")))
+		return decide(v, t, v.URL.Query().Get("call"), dialog.Decision(v.PostForm.Get("decision")))
 	}))))
 	mux.HandleFunc("POST /c/{id}/delete", a.page(a.form(func(v *visit) (string, error) {
 		return "/", a.desk.remove(v.owner(), v.PathValue("id"))

@@ -6,14 +6,14 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // record is a conversation as it is kept.
 type record struct {
-	Version      int                 `json:"v"`
-	Conversation *agent.Conversation `json:"c"`
-	Thin         []string            `json:"thin,omitempty"` // ids of messages whose text was not kept
+	Version      int                  `json:"v"`
+	Conversation *dialog.Conversation `json:"c"`
+	Thin         []string             `json:"thin,omitempty"` // ids of messages whose text was not kept
 }
 
 const recordVersion = 1
@@ -21,7 +21,7 @@ const recordVersion = 1
 // pack makes what is kept of a conversation. With idsOnly nothing is kept that came from a document but the documents'
 // ids: not what tools returned, and not the answers that rest on it. What was thin stays so. The person's questions and
 // the calls' arguments are kept.
-func pack(c *agent.Conversation, thin map[string]bool, idsOnly bool) ([]byte, error) {
+func pack(c *dialog.Conversation, thin map[string]bool, idsOnly bool) ([]byte, error) {
 	r := record{Version: recordVersion, Conversation: c}
 	for id := range thin {
 		r.Thin = append(r.Thin, id)
@@ -41,7 +41,7 @@ func pack(c *agent.Conversation, thin map[string]bool, idsOnly bool) ([]byte, er
 
 // thinOut removes what came from documents and returns the messages that lost their text by it: every answer that came
 // with a result or after one, since it may rest on it.
-func thinOut(c *agent.Conversation) (thin []string) {
+func thinOut(c *dialog.Conversation) (thin []string) {
 	read := false
 	for i := range c.Messages {
 		m := &c.Messages[i]
@@ -54,11 +54,11 @@ func thinOut(c *agent.Conversation) (thin []string) {
 				call.Error = "It failed; why is not kept."
 			}
 			for k := range call.Sources {
-				call.Sources[k] = agent.Source{N: call.Sources[k].N, ID: call.Sources[k].ID}
+				call.Sources[k] = dialog.Source{N: call.Sources[k].N, ID: call.Sources[k].ID}
 			}
-			call.Sources = slices.DeleteFunc(call.Sources, func(s agent.Source) bool { return s.ID == "" })
+			call.Sources = slices.DeleteFunc(call.Sources, func(s dialog.Source) bool { return s.ID == "" })
 		}
-		if m.Role == agent.Assistant && read && m.Text != "" {
+		if m.Role == dialog.Assistant && read && m.Text != "" {
 			m.Text = ""
 			thin = append(thin, m.ID)
 		}
@@ -66,8 +66,8 @@ func thinOut(c *agent.Conversation) (thin []string) {
 	return thin
 }
 
-func unpack(body []byte) (*agent.Conversation, map[string]bool, error) {
-	r := record{Conversation: &agent.Conversation{}}
+func unpack(body []byte) (*dialog.Conversation, map[string]bool, error) {
+	r := record{Conversation: &dialog.Conversation{}}
 	if len(body) == 0 {
 		return r.Conversation, nil, nil
 	}

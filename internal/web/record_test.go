@@ -4,15 +4,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/web/refusal"
 )
 
 // What a server wants to see again may hold what it has read. Where only ids are kept it is not: the call begins anew.
 func TestWhatAServerWantsToSeeAgainIsNotKept(t *testing.T) {
-	c := &agent.Conversation{Messages: []agent.Message{{ID: "m", Role: agent.Assistant, State: agent.Waiting, Calls: []agent.Call{{
-		ID: "c", Server: "docs", Tool: "get", State: agent.Refused, Refusal: &agent.Refusal{Kind: refusal.Link, Resumable: true},
-		Back: &agent.Continuation{State: "what it read", Links: []string{"consent"}},
+	c := &dialog.Conversation{Messages: []dialog.Message{{ID: "m", Role: dialog.Assistant, State: dialog.Waiting, Calls: []dialog.Call{{
+		ID: "c", Server: "docs", Tool: "get", State: dialog.Refused, Refusal: &dialog.Refusal{Kind: refusal.Link, Resumable: true},
+		Back: &dialog.Continuation{State: "what it read", Links: []string{"consent"}},
 	}}}}}
 	for idsOnly, want := range map[bool]bool{true: false, false: true} {
 		body, err := pack(c, nil, idsOnly)

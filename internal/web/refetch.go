@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 // Where only the ids of documents are kept, a person may have the sources of an answer fetched again: by the very calls
@@ -27,14 +27,14 @@ var (
 )
 
 // thinCall reports whether of what a call returned nothing but ids was kept.
-func thinCall(c *agent.Call) bool {
-	return c.State == agent.Succeeded && c.Result == nil && len(c.Sources) > 0
+func thinCall(c *dialog.Call) bool {
+	return c.State == dialog.Succeeded && c.Result == nil && len(c.Sources) > 0
 }
 
 // again is what a person has to confirm: calls of the turn that a message ends.
 type again struct {
 	message string
-	calls   []agent.Call
+	calls   []dialog.Call
 }
 
 // showAgain puts what has to be confirmed below the answer that it is about. It is called with the mutex held.
@@ -86,20 +86,20 @@ func (t *talk) refetch(ctx context.Context, s *session, message string, confirm 
 }
 
 // take shows what came of calls that were made again, and asks about those that were not.
-func (t *talk) take(message string, calls []agent.Call) error {
+func (t *talk) take(message string, calls []dialog.Call) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fetched == nil {
-		t.fetched = map[string]*agent.Call{}
+		t.fetched = map[string]*dialog.Call{}
 	}
 	var failed error
 	ask := &again{message: message}
 	for i := range calls {
 		c := &calls[i]
 		switch {
-		case c.State == agent.Succeeded && c.Result != nil:
+		case c.State == dialog.Succeeded && c.Result != nil:
 			t.fetched[c.ID] = c
-		case c.State == agent.Asking:
+		case c.State == dialog.Asking:
 			ask.calls = append(ask.calls, *c)
 		case c.Refusal != nil:
 			failed = &apiError{http.StatusConflict, "refused", trimmed(c.Refusal.Text), "ask the question again: then you can do something about it"}
@@ -123,10 +123,10 @@ func trimmed(sentence string) string {
 }
 
 // thinCalls returns copies of what a turn could fetch again. It is called with the mutex held.
-func (t *talk) thinCalls(message string) []agent.Call {
-	at := slices.IndexFunc(t.conv.Messages, func(m agent.Message) bool { return m.ID == message })
-	var out []agent.Call
-	for ; at >= 0 && t.conv.Messages[at].Role == agent.Assistant; at-- {
+func (t *talk) thinCalls(message string) []dialog.Call {
+	at := slices.IndexFunc(t.conv.Messages, func(m dialog.Message) bool { return m.ID == message })
+	var out []dialog.Call
+	for ; at >= 0 && t.conv.Messages[at].Role == dialog.Assistant; at-- {
 		for i := range t.conv.Messages[at].Calls {
 			if c := &t.conv.Messages[at].Calls[i]; thinCall(c) && t.fetched[c.ID] == nil {
 				out = append(out, *c)
@@ -137,7 +137,7 @@ func (t *talk) thinCalls(message string) []agent.Call {
 }
 
 // withFetched is the conversation as it is shown, with what was fetched again. It is called with the mutex held.
-func (t *talk) withFetched() *agent.Conversation {
+func (t *talk) withFetched() *dialog.Conversation {
 	if len(t.fetched) == 0 {
 		return t.conv
 	}
@@ -154,7 +154,7 @@ func (t *talk) withFetched() *agent.Conversation {
 }
 
 // fill puts what came back into a call of which the sources' ids were kept.
-func fill(c, again *agent.Call) {
+func fill(c, again *dialog.Call) {
 	c.Result, c.Chain, c.Took = again.Result, again.Chain, again.Took
 	for i := range c.Sources {
 		c.Sources[i].Extract = gone

@@ -16,6 +16,7 @@ import (
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/web/refusal"
 	"github.com/onbehalf/onbehalf/signin"
 )
@@ -146,7 +147,7 @@ func (a *App) personFor(s *session) agent.Person {
 			},
 		})
 	}
-	p.Refuse = func(_ context.Context, call agent.Call, err error, result *mcp.CallToolResult) *agent.Refusal {
+	p.Refuse = func(_ context.Context, call dialog.Call, err error, result *mcp.CallToolResult) *dialog.Refusal {
 		return refusal.Of(call.Host, err, result)
 	}
 	return p

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/web/hops"
 	"github.com/onbehalf/onbehalf/internal/web/refusal"
@@ -16,7 +16,7 @@ import (
 
 // show makes the agent's conversation into what pages and scripts show: words for states and times, HTML for Markdown,
 // buttons for refusals.
-func (a *App) show(item history.Item, c *agent.Conversation, thin map[string]bool) Conversation {
+func (a *App) show(item history.Item, c *dialog.Conversation, thin map[string]bool) Conversation {
 	out := Conversation{ID: item.ID, Title: item.Title, State: string(c.Phase()), Model: a.model, Messages: make([]Message, 0, len(c.Messages))}
 	for i := range c.Messages {
 		out.Messages = append(out.Messages, a.showMessage(item.ID, &c.Messages[i], thin[c.Messages[i].ID]))
@@ -28,12 +28,12 @@ func (a *App) show(item history.Item, c *agent.Conversation, thin map[string]boo
 // notKept is what stands in place of an answer of which only the sources' ids were kept.
 const notKept = "The text of this answer is not kept, nor are its sources beyond their ids."
 
-func (a *App) showMessage(conversation string, m *agent.Message, thin bool) Message {
+func (a *App) showMessage(conversation string, m *dialog.Message, thin bool) Message {
 	out := Message{
 		ID: m.ID, Role: string(m.Role), Text: m.Text, State: string(m.State), Failure: m.Failure, At: m.At,
 		Calls: make([]Call, 0, len(m.Calls)), Notes: append([]string{}, m.Notes...), Sources: []Source{},
 	}
-	if m.Role == agent.Assistant {
+	if m.Role == dialog.Assistant {
 		out.HTML = a.markdown.HTML(m.Text)
 	}
 	if thin {
@@ -48,15 +48,15 @@ func (a *App) showMessage(conversation string, m *agent.Message, thin bool) Mess
 // maxOutput is how much of a result is shown where a call is unfolded.
 const maxOutput = 4 << 10
 
-func (a *App) showCall(conversation string, c *agent.Call) Call {
+func (a *App) showCall(conversation string, c *dialog.Call) Call {
 	out := Call{
 		ID: c.ID, Server: c.Server, Tool: c.Tool, Host: c.Host, Title: c.Title, State: string(c.State), Why: c.Why,
 		Arguments: indented(c.Arguments), Chain: c.Chain, Error: c.Error, Sources: make([]Source, 0, len(c.Sources)),
 		Attempts: c.Attempts, Started: c.Started, Lasted: c.Took,
 	}
-	out.Made = c.Attempts > 0 && (c.State == agent.Succeeded || c.State == agent.Refused || c.State == agent.CallFailed)
+	out.Made = c.Attempts > 0 && (c.State == dialog.Succeeded || c.State == dialog.Refused || c.State == dialog.CallFailed)
 	out.Nothing = c.Nothing
-	if c.State == agent.Asking {
+	if c.State == dialog.Asking {
 		out.Says = sayingOf("says-"+c.ID, "In the words of "+c.Host+", which nobody here has checked:", c.Says)
 		if c.Said != "" {
 			out.Said = sayingOf("said-"+c.ID, "Before, it said:", c.Said)
@@ -68,7 +68,7 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 	if out.Title == "" {
 		out.Title = c.Server
 	}
-	if c.Took > 0 && c.State != agent.InFlight {
+	if c.Took > 0 && c.State != dialog.InFlight {
 		out.Took = hops.Took(c.Took)
 	}
 	if c.Result != nil {
@@ -81,7 +81,7 @@ func (a *App) showCall(conversation string, c *agent.Call) Call {
 			Scored: s.Score > 0, ScoreText: fmt.Sprintf("%.2f", s.Score),
 		})
 	}
-	if c.State == agent.Refused && c.Refusal != nil {
+	if c.State == dialog.Refused && c.Refusal != nil {
 		out.Refusal = showRefusal(conversation, c)
 	}
 	out.Thin = thinCall(c)
@@ -102,20 +102,20 @@ func sayingOf(id, whose, text string) *Saying {
 // lineOf says a call in one line.
 func lineOf(c *Call) string {
 	line := c.Title
-	switch agent.CallState(c.State) {
-	case agent.Asking:
+	switch dialog.CallState(c.State) {
+	case dialog.Asking:
 		line += " asks"
-	case agent.Approved:
+	case dialog.Approved:
 		line += " will run"
-	case agent.Declined:
+	case dialog.Declined:
 		line += " was not run"
-	case agent.InFlight:
+	case dialog.InFlight:
 		line += " runs as you"
-	case agent.Refused:
+	case dialog.Refused:
 		line += " was refused"
-	case agent.CallFailed:
+	case dialog.CallFailed:
 		line += " failed"
-	case agent.Succeeded:
+	case dialog.Succeeded:
 		switch n := len(c.Sources); {
 		case c.Nothing:
 			line += " found nothing"
@@ -134,7 +134,7 @@ func lineOf(c *Call) string {
 }
 
 // showRefusal makes the button. Where it leads is a path of ours, whatever the server said.
-func showRefusal(conversation string, c *agent.Call) Refusal {
+func showRefusal(conversation string, c *dialog.Call) Refusal {
 	r := c.Refusal
 	out := refusalWords(r)
 	if !r.Resumable {
@@ -155,7 +155,7 @@ func showRefusal(conversation string, c *agent.Call) Refusal {
 }
 
 // refusalWords is what a refusal says, without what can be done about it.
-func refusalWords(r *agent.Refusal) Refusal {
+func refusalWords(r *dialog.Refusal) Refusal {
 	out := Refusal{Kind: r.Kind, Text: r.Text, Who: r.Who, Correlation: r.Correlation, Code: r.Code}
 	if u, err := url.Parse(r.Link); err == nil && u.Host != "" {
 		out.Link = &Link{Text: r.Link, Host: u.Host}
@@ -174,7 +174,7 @@ func (c *Conversation) finishTurns() {
 	for i := range c.Messages {
 		m := &c.Messages[i]
 		m.Last, m.Sources, m.Refetch = false, []Source{}, false
-		if m.Role == string(agent.User) {
+		if m.Role == string(dialog.User) {
 			sources, turn, thin = nil, m.ID, false
 			continue
 		}
@@ -188,7 +188,7 @@ func (c *Conversation) finishTurns() {
 			}
 		}
 		m.HTML = cite(m.HTML, sources)
-		if i+1 == len(c.Messages) || c.Messages[i+1].Role == string(agent.User) {
+		if i+1 == len(c.Messages) || c.Messages[i+1].Role == string(dialog.User) {
 			m.Last, m.Refetch = true, thin
 			m.Sources = append(m.Sources, sources...)
 			slices.SortFunc(m.Sources, func(a, b Source) int { return a.N - b.N })

@@ -11,6 +11,7 @@ import (
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/signin"
 )
@@ -18,19 +19,19 @@ import (
 // slow is a loop that ends when it is told to.
 type slow struct{ begun, end chan struct{} }
 
-func (l slow) Run(_ context.Context, _ agent.Person, c *agent.Conversation, _ func(agent.Event)) error {
+func (l slow) Run(_ context.Context, _ agent.Person, c *dialog.Conversation, _ func(agent.Event)) error {
 	l.begun <- struct{}{}
 	<-l.end
 	for i := range c.Messages[0].Calls {
-		if call := &c.Messages[0].Calls[i]; call.State == agent.Approved {
-			call.State = agent.Succeeded
+		if call := &c.Messages[0].Calls[i]; call.State == dialog.Approved {
+			call.State = dialog.Succeeded
 		}
 	}
 	return nil
 }
 
-func (slow) Repeat(context.Context, agent.Person, agent.Call, bool) (agent.Call, error) {
-	return agent.Call{}, errors.New("not in this test")
+func (slow) Repeat(context.Context, agent.Person, dialog.Call, bool) (dialog.Call, error) {
+	return dialog.Call{}, errors.New("not in this test")
 }
 
 func (slow) Tools(context.Context, agent.Person) ([]agent.Tool, []agent.Problem, error) {
@@ -54,11 +55,11 @@ func waiting(t *testing.T) (*App, slow, *talk, func() *session) {
 		t.Fatal(err)
 	}
 	alice := signin.Person{Tenant: tenant, Object: object}
-	asking := func(id string) agent.Call {
-		return agent.Call{ID: id, Server: "docs", Tool: "get", State: agent.Asking}
+	asking := func(id string) dialog.Call {
+		return dialog.Call{ID: id, Server: "docs", Tool: "get", State: dialog.Asking}
 	}
-	body, err := pack(&agent.Conversation{Messages: []agent.Message{
-		{ID: "m", Role: agent.Assistant, State: agent.Waiting, Calls: []agent.Call{asking("one"), asking("two")}},
+	body, err := pack(&dialog.Conversation{Messages: []dialog.Message{
+		{ID: "m", Role: dialog.Assistant, State: dialog.Waiting, Calls: []dialog.Call{asking("one"), asking("two")}},
 	}}, nil, false)
 	owner := history.Person{Tenant: tenant, Object: object}
 	if err == nil {
@@ -81,7 +82,7 @@ func TestNothingBeginsAfterTheSignOut(t *testing.T) {
 	a, loop, conversation, signIn := waiting(t)
 	s := signIn()
 	a.leave(s)
-	if err := conversation.decide(move{s, "one", agent.Allow}); err == nil {
+	if err := conversation.decide(move{s, "one", dialog.Allow}); err == nil {
 		t.Error("a call runs as who has signed out")
 	}
 	if _, err := conversation.ask(s, "More?"); err == nil || len(loop.begun) != 0 {
@@ -93,11 +94,11 @@ func TestNothingBeginsAfterTheSignOut(t *testing.T) {
 func TestWhatWaitedIsNotDoneAfterTheSignOut(t *testing.T) {
 	a, loop, conversation, signIn := waiting(t)
 	here, there := signIn(), signIn()
-	if err := conversation.decide(move{here, "one", agent.Allow}); err != nil {
+	if err := conversation.decide(move{here, "one", dialog.Allow}); err != nil {
 		t.Fatal(err)
 	}
 	<-loop.begun
-	if err := conversation.decide(move{there, "two", agent.Allow}); err != nil {
+	if err := conversation.decide(move{there, "two", dialog.Allow}); err != nil {
 		t.Fatal(err)
 	}
 	a.leave(there)
@@ -105,7 +106,7 @@ func TestWhatWaitedIsNotDoneAfterTheSignOut(t *testing.T) {
 	a.desk.work.Wait()
 	conversation.mu.Lock()
 	defer conversation.mu.Unlock()
-	if got := conversation.conv.Messages[0].Calls; got[0].State != agent.Succeeded || got[1].State != agent.Asking || len(loop.begun) != 0 {
+	if got := conversation.conv.Messages[0].Calls; got[0].State != dialog.Succeeded || got[1].State != dialog.Asking || len(loop.begun) != 0 {
 		t.Errorf("got %s and %s", got[0].State, got[1].State)
 	}
 }

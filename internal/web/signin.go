@@ -13,7 +13,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/chain"
 	"github.com/onbehalf/onbehalf/entra"
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httpguard"
 	"github.com/onbehalf/onbehalf/internal/web/refusal"
@@ -181,7 +181,7 @@ func (a *App) resumeCall(w http.ResponseWriter, v *visit) error {
 }
 
 // refusedCall finds what a button of a refusal is about.
-func (a *App) refusedCall(v *visit) (server string, refusal *agent.Refusal, kept attempt, err error) {
+func (a *App) refusedCall(v *visit) (server string, refusal *dialog.Refusal, kept attempt, err error) {
 	id, call := v.PathValue("id"), v.URL.Query().Get("call")
 	t, err := a.desk.open(v.owner(), id)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/history"
 )
 
@@ -24,14 +25,14 @@ type talk struct {
 	mu       sync.Mutex
 	gone     bool // deleted
 	item     history.Item
-	conv     *agent.Conversation    // while a turn runs it belongs to the agent
-	thin     map[string]bool        // messages whose text was not kept
-	fetched  map[string]*agent.Call // by id: what was not kept, fetched again to be shown
-	again    *again                 // what would be fetched again, if the person confirms it
-	shown    *Conversation          // while a turn runs
-	run      *run                   // nil: none runs
-	later    []move                 // what the person decided while a turn ran
-	refusals map[string]*agent.Call // refused in the turn that runs
+	conv     *dialog.Conversation    // while a turn runs it belongs to the agent
+	thin     map[string]bool         // messages whose text was not kept
+	fetched  map[string]*dialog.Call // by id: what was not kept, fetched again to be shown
+	again    *again                  // what would be fetched again, if the person confirms it
+	shown    *Conversation           // while a turn runs
+	run      *run                    // nil: none runs
+	later    []move                  // what the person decided while a turn ran
+	refusals map[string]*dialog.Call // refused in the turn that runs
 	viewers  map[*viewer]struct{}
 }
 
@@ -47,10 +48,10 @@ type run struct {
 type move struct {
 	session  *session
 	call     string
-	decision agent.Decision // "": what was refused may run again
+	decision dialog.Decision // "": what was refused may run again
 }
 
-func (m move) apply(c *agent.Conversation) error {
+func (m move) apply(c *dialog.Conversation) error {
 	if m.decision == "" {
 		return c.Resume(m.call)
 	}
@@ -220,7 +221,7 @@ func (c *Conversation) awaits(call string) bool {
 		for j := range c.Messages[i].Calls {
 			one := &c.Messages[i].Calls[j]
 			if one.ID == call {
-				return one.State == string(agent.Asking) || one.Refusal.Button != nil
+				return one.State == string(dialog.Asking) || one.Refusal.Button != nil
 			}
 		}
 	}
@@ -228,7 +229,7 @@ func (c *Conversation) awaits(call string) bool {
 }
 
 // refused returns a call's server and why it was refused, or nil.
-func (t *talk) refused(call string) (server string, r *agent.Refusal) {
+func (t *talk) refused(call string) (server string, r *dialog.Refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c := t.refusals[call]; c != nil {
@@ -239,7 +240,7 @@ func (t *talk) refused(call string) (server string, r *agent.Refusal) {
 	}
 	for i := range t.conv.Messages {
 		for j := range t.conv.Messages[i].Calls {
-			if c := &t.conv.Messages[i].Calls[j]; c.ID == call && c.State == agent.Refused && c.Refusal != nil {
+			if c := &t.conv.Messages[i].Calls[j]; c.ID == call && c.State == dialog.Refused && c.Refusal != nil {
 				return c.Server, new(*c.Refusal)
 			}
 		}
@@ -263,7 +264,7 @@ func (t *talk) ready() error {
 func (t *talk) goOn(s *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.gone && t.run == nil && t.conv.Phase() == agent.PhaseRunning {
+	if !t.gone && t.run == nil && t.conv.Phase() == dialog.PhaseRunning {
 		_ = t.start(s) // busy: the next visit tries again
 	}
 }
@@ -290,10 +291,10 @@ func (t *talk) start(s *session) error {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background()) // it outlives the request that began it
 	shown := a.show(t.item, t.withFetched(), t.thin)
-	shown.State = string(agent.PhaseRunning)
+	shown.State = string(dialog.PhaseRunning)
 	t.again = nil
 	t.shown, t.run = &shown, &run{cancel: cancel, lineage: s.lineage, saver: newSaver(t)}
-	t.refusals = map[string]*agent.Call{}
+	t.refusals = map[string]*dialog.Call{}
 	t.run.saver.put(t.item, body)
 	person := a.personFor(s)
 	go t.work(ctx, t.run, person)
@@ -309,11 +310,11 @@ func (t *talk) work(ctx context.Context, r *run, person agent.Person) {
 	if err != nil {
 		a.cfg.Logger.ErrorContext(ctx, "a turn failed", slog.Any("error", err))
 		t.conv.GiveUp()
-		if n := len(t.conv.Messages); n > 0 && t.conv.Messages[n-1].Role == agent.User {
-			t.conv.Messages = append(t.conv.Messages, agent.Message{ID: newID(), Role: agent.Assistant, At: a.cfg.Now().UTC()})
+		if n := len(t.conv.Messages); n > 0 && t.conv.Messages[n-1].Role == dialog.User {
+			t.conv.Messages = append(t.conv.Messages, dialog.Message{ID: newID(), Role: dialog.Assistant, At: a.cfg.Now().UTC()})
 		}
 		last := &t.conv.Messages[len(t.conv.Messages)-1]
-		last.State, last.Failure = agent.Failed, "This could not be answered: something is wrong here, not with your question."
+		last.State, last.Failure = dialog.Failed, "This could not be answered: something is wrong here, not with your question."
 	}
 	t.mu.Lock()
 	t.item.Updated = a.cfg.Now()
@@ -376,7 +377,7 @@ func (t *talk) emit(r *run, e agent.Event) {
 		if m == nil || e.Call == nil {
 			return
 		}
-		if e.Call.State == agent.Refused {
+		if e.Call.State == dialog.Refused {
 			t.refusals[e.Call.ID] = e.Call
 		} else {
 			delete(t.refusals, e.Call.ID)
@@ -389,7 +390,7 @@ func (t *talk) emit(r *run, e agent.Event) {
 		t.emitMessage(e)
 	case agent.EventState:
 		save = false
-		if e.Phase == agent.PhaseRunning { // that it has ended is told when it has
+		if e.Phase == dialog.PhaseRunning { // that it has ended is told when it has
 			t.shown.State = string(e.Phase)
 			t.tell("state", map[string]string{"state": string(e.Phase)})
 		}
@@ -432,7 +433,7 @@ func (t *talk) emitMessage(e agent.Event) {
 			t.shown.Messages = append(t.shown.Messages, next)
 		}
 		t.shown.finishTurns()
-		if n := len(t.shown.Messages); old == nil && n > 1 && t.shown.Messages[n-2].Role != string(agent.User) {
+		if n := len(t.shown.Messages); old == nil && n > 1 && t.shown.Messages[n-2].Role != string(dialog.User) {
 			t.tell("message", toldMessage{t.shown.Messages[n-2]}) // it is not the last of its turn any more
 		}
 		t.tell("message", toldMessage{*t.shown.message(m.ID)})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/web"
 )
 
@@ -46,7 +47,7 @@ func (l *troubled) Tools(context.Context, agent.Person) ([]agent.Tool, []agent.P
 
 // What keeps a server's tools away is said with what the person can do about it, and done by a button.
 func TestToolsThatNeedASignIn(t *testing.T) {
-	loop := &troubled{problems: []agent.Problem{{Server: "docs", Text: "x", Refusal: &agent.Refusal{Kind: "sign-in", Text: "You have to sign in again.", Who: "Sign in.", Correlation: "c0de7e4a-0000", Resumable: true}}}}
+	loop := &troubled{problems: []agent.Problem{{Server: "docs", Text: "x", Refusal: &dialog.Refusal{Kind: "sign-in", Text: "You have to sign in again.", Who: "Sign in.", Correlation: "c0de7e4a-0000", Resumable: true}}}}
 	for i := range 30 {
 		loop.problems = append(loop.problems, agent.Problem{Server: "docs", Tool: fmt.Sprintf("tool%02d", i), Text: "This tool is not used: <b>its</b> schema."})
 	}
@@ -70,7 +71,7 @@ func TestToolsThatNeedASignIn(t *testing.T) {
 		t.Errorf("after the sign-in: HTTP %d at %s", page.Status, page.URL)
 	}
 	for _, kind := range []string{"consent", "blocked"} {
-		loop.problems[0].Refusal = &agent.Refusal{Kind: kind, Text: "x", Resumable: kind == "consent"}
+		loop.problems[0].Refusal = &dialog.Refusal{Kind: kind, Text: "x", Resumable: kind == "consent"}
 		page = w.open("/me")
 		if got := strings.Contains(page.Body, "Give consent"); got != (kind == "consent") {
 			t.Errorf("%s:\n%s", kind, page.Body)

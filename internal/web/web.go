@@ -19,6 +19,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/history"
 	"github.com/onbehalf/onbehalf/internal/httpguard"
 	"github.com/onbehalf/onbehalf/internal/web/markdown"
@@ -67,8 +68,8 @@ type Config struct {
 
 // Loop drives conversations: [agent.Agent], whose methods say what each does.
 type Loop interface {
-	Run(ctx context.Context, p agent.Person, c *agent.Conversation, emit func(agent.Event)) error
-	Repeat(ctx context.Context, p agent.Person, call agent.Call, confirmed bool) (agent.Call, error)
+	Run(ctx context.Context, p agent.Person, c *dialog.Conversation, emit func(agent.Event)) error
+	Repeat(ctx context.Context, p agent.Person, call dialog.Call, confirmed bool) (dialog.Call, error)
 	Tools(ctx context.Context, p agent.Person) ([]agent.Tool, []agent.Problem, error)
 	Forget(key string)
 	Close()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/onbehalf/onbehalf/identity"
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/internal/agent/openai"
 )
 
@@ -88,7 +89,7 @@ func TestTextIsRelayedAsItComes(t *testing.T) {
 	if err != nil || !slices.Equal(parts, []string{"One", " two"}) {
 		t.Fatalf("%q, %v", parts, err)
 	}
-	if diff := cmp.Diff(&agent.Answer{Text: "One two", Usage: agent.Usage{In: 7, Out: 2}}, answer); diff != "" {
+	if diff := cmp.Diff(&agent.Answer{Text: "One two", Usage: dialog.Usage{In: 7, Out: 2}}, answer); diff != "" {
 		t.Error(diff)
 	}
 }

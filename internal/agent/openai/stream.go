@@ -11,6 +11,7 @@ import (
 	api "github.com/sashabaranov/go-openai"
 
 	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 )
 
 const maxCalls = 128
@@ -26,7 +27,7 @@ type assembly struct {
 	size   int
 	reason api.FinishReason
 	ended  bool // by the stream's last line
-	usage  agent.Usage
+	usage  dialog.Usage
 }
 
 // part is a call as far as it has come.
@@ -48,7 +49,7 @@ func (a *assembly) read(stream *api.ChatCompletionStream) error {
 		}
 		a.beat()
 		if chunk.Usage != nil {
-			a.usage = agent.Usage{In: max(0, chunk.Usage.PromptTokens), Out: max(0, chunk.Usage.CompletionTokens)}
+			a.usage = dialog.Usage{In: max(0, chunk.Usage.PromptTokens), Out: max(0, chunk.Usage.CompletionTokens)}
 		}
 		for i := range chunk.Choices {
 			if chunk.Choices[i].Index != 0 {

@@ -17,7 +17,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/onbehalf/onbehalf/entra"
-	"github.com/onbehalf/onbehalf/internal/agent"
+	"github.com/onbehalf/onbehalf/internal/agent/dialog"
 	"github.com/onbehalf/onbehalf/signin"
 )
 
@@ -41,7 +41,7 @@ const metaRefusal = "onbehalf/refusal"
 
 // Of says what an error of the way to a server, or a result that is an error or wants something, means to the person; nil
 // where it is no refusal but a failure.
-func Of(host string, err error, result *mcp.CallToolResult) *agent.Refusal {
+func Of(host string, err error, result *mcp.CallToolResult) *dialog.Refusal {
 	if result != nil {
 		return refusedResult(result)
 	}
@@ -58,15 +58,15 @@ func Of(host string, err error, result *mcp.CallToolResult) *agent.Refusal {
 	case errors.As(err, &answer):
 		return ByEntra(answer)
 	case errors.Is(err, signin.ErrNotTrusted):
-		return &agent.Refusal{Kind: Misconfigured, Text: "This server asks for a token that nobody said it may have, so it got none.", Who: forWhom(entra.Operator, "Name its App ID URI where the server is configured, if that API is the server's own.")}
+		return &dialog.Refusal{Kind: Misconfigured, Text: "This server asks for a token that nobody said it may have, so it got none.", Who: forWhom(entra.Operator, "Name its App ID URI where the server is configured, if that API is the server's own.")}
 	case errors.Is(err, signin.ErrStillRefused), errors.Is(err, signin.ErrTooMany):
-		return &agent.Refusal{Kind: Misconfigured, Text: "The server does not accept your sign-in, although it is new.", Who: forWhom(entra.Operator, "Compare the audience, issuer and clock that the server expects with what it gets.")}
+		return &dialog.Refusal{Kind: Misconfigured, Text: "The server does not accept your sign-in, although it is new.", Who: forWhom(entra.Operator, "Compare the audience, issuer and clock that the server expects with what it gets.")}
 	case errors.Is(err, signin.ErrForbidden):
-		return &agent.Refusal{Kind: Blocked, Text: "The server does not let you do this.", Who: forWhom(entra.Operator, "Grant the permission or role that this needs, if that is right.")}
+		return &dialog.Refusal{Kind: Blocked, Text: "The server does not let you do this.", Who: forWhom(entra.Operator, "Grant the permission or role that this needs, if that is right.")}
 	case errors.As(err, &busy):
 		return serverBusy(host, busy)
 	case errors.As(err, &network): // before what follows: the SDK adds an error of its own to that of the network
-		return &agent.Refusal{Kind: Unavailable, Text: host + " cannot be reached.", Who: "Try again in a moment; if it stays so, tell its operator.", Resumable: true}
+		return &dialog.Refusal{Kind: Unavailable, Text: host + " cannot be reached.", Who: "Try again in a moment; if it stays so, tell its operator.", Resumable: true}
 	case errors.As(err, &said):
 		var info refusalInfo
 		if json.Unmarshal(said.Data, &info) == nil {
@@ -87,8 +87,8 @@ type BusyError struct {
 // Error implements error.
 func (e *BusyError) Error() string { return "the server answers HTTP " + strconv.Itoa(e.Status) }
 
-func serverBusy(host string, busy *BusyError) *agent.Refusal {
-	r := &agent.Refusal{Kind: Unavailable, Text: host + " does not answer now.", Who: "Try again in a moment; if it stays so, tell its operator.", Code: fmt.Sprintf("HTTP %d", busy.Status), Resumable: true}
+func serverBusy(host string, busy *BusyError) *dialog.Refusal {
+	r := &dialog.Refusal{Kind: Unavailable, Text: host + " does not answer now.", Who: "Try again in a moment; if it stays so, tell its operator.", Code: fmt.Sprintf("HTTP %d", busy.Status), Resumable: true}
 	if busy.Status == 429 {
 		r.Kind, r.Text, r.Who = Throttled, host+" has had too many requests.", waitText(busy.Wait)
 	}
@@ -103,8 +103,8 @@ func waitText(wait time.Duration) string {
 }
 
 // signInNeeded is for what only the person can mend, at Entra.
-func signInNeeded(needed *signin.Needed) *agent.Refusal {
-	r := &agent.Refusal{Kind: SignIn, Text: "You have to sign in again before this can go on.", Resumable: true, Claims: needed.Request.Claims}
+func signInNeeded(needed *signin.Needed) *dialog.Refusal {
+	r := &dialog.Refusal{Kind: SignIn, Text: "You have to sign in again before this can go on.", Resumable: true, Claims: needed.Request.Claims}
 	if answer, ok := errors.AsType[*entra.Error](needed.Cause); ok {
 		if r = ByEntra(answer); r.Claims == "" || needed.Request.Claims != "" {
 			r.Claims = needed.Request.Claims
@@ -118,7 +118,7 @@ func signInNeeded(needed *signin.Needed) *agent.Refusal {
 }
 
 // ByEntra is for Entra's own answers.
-func ByEntra(answer *entra.Error) *agent.Refusal {
+func ByEntra(answer *entra.Error) *dialog.Refusal {
 	r := refusalBy(answer.Advice(), answer.Correlation, answer.RetryAfter)
 	if r.Kind == SignIn {
 		r.Claims = answer.Claims
@@ -127,8 +127,8 @@ func ByEntra(answer *entra.Error) *agent.Refusal {
 }
 
 // refusalBy puts the catalogue's advice.
-func refusalBy(advice entra.Advice, correlation string, wait time.Duration) *agent.Refusal {
-	r := &agent.Refusal{Text: advice.Cause, Who: adviceText(advice), Correlation: correlation}
+func refusalBy(advice entra.Advice, correlation string, wait time.Duration) *dialog.Refusal {
+	r := &dialog.Refusal{Text: advice.Cause, Who: adviceText(advice), Correlation: correlation}
 	if advice.Code != 0 {
 		r.Code = fmt.Sprintf("AADSTS%d", advice.Code)
 	}
@@ -168,7 +168,7 @@ type refusalInfo struct {
 var correlationID = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
 
 // refusal looks the code up in the catalogue, or takes what is known of the kind; nil when it is neither.
-func (i refusalInfo) refusal() *agent.Refusal {
+func (i refusalInfo) refusal() *dialog.Refusal {
 	advice, known := entra.AdviceFor(i.AADSTS)
 	if !known {
 		advice = entra.Advice{Code: max(i.AADSTS, 0), Who: entra.Operator, Fix: "Look the code up with the correlation id in Entra's sign-in logs."}
@@ -201,7 +201,7 @@ func (i refusalInfo) refusal() *agent.Refusal {
 
 // refusedResult reads a tool's result that is an error, or that wants a link opened. Of servers that say nothing to
 // programs the text is searched for one of Entra's codes.
-func refusedResult(result *mcp.CallToolResult) *agent.Refusal {
+func refusedResult(result *mcp.CallToolResult) *dialog.Refusal {
 	var info refusalInfo
 	if meta, err := json.Marshal(result.Meta[metaRefusal]); err == nil && json.Unmarshal(meta, &info) == nil {
 		if r := info.refusal(); r != nil {
@@ -209,7 +209,7 @@ func refusedResult(result *mcp.CallToolResult) *agent.Refusal {
 		}
 	}
 	if link := linkOf(result); link != "" {
-		return &agent.Refusal{
+		return &dialog.Refusal{
 			Kind: Link, Text: "The server wants you to open an address before it goes on.", Link: link, Resumable: true,
 			Who: "Nobody here has checked that address. Open it only if you know and trust whose it is; then try again.",
 		}

@@ -1,6 +1,9 @@
-package agent
+// Package dialog is a conversation of a person with a model that calls tools: plain data that goes through JSON and back,
+// and what the person can do to it. Package agent drives it; how a call came to its state is written there.
+package dialog
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +12,8 @@ import (
 	"time"
 )
 
-// Conversation is the whole state of a conversation. While [Agent.Run] works on it, nobody else may touch it but emit.
+// Conversation is the whole state of a conversation. While an agent works on it nobody else may touch it, but
+// what is told of events.
 type Conversation struct {
 	Messages []Message `json:"messages"`
 	// Known holds, by "server.tool", the hash of the definition that the person last allowed or that ran.
@@ -88,7 +92,7 @@ type CallState string
 // States of a call.
 const (
 	Asking     CallState = "asking"   // waits for the person: [Conversation.Answer]
-	Approved   CallState = "approved" // will run at the next [Agent.Run]
+	Approved   CallState = "approved" // will run when the agent goes on
 	Declined   CallState = "declined" // by the person
 	InFlight   CallState = "running"
 	Succeeded  CallState = "done"    // the tool answered; Result.IsError says whether it was content
@@ -168,7 +172,7 @@ type Source struct {
 	URI     string  `json:"uri,omitempty"` // as the server named it: show it as text
 }
 
-// Refusal is what [Person].Refuse made of an error. The loop reads Text, Resumable, and whether the kind is unavailable;
+// Refusal is what was made of an error for the person. The agent reads Text, Resumable, and whether the kind is unavailable;
 // the rest is for whoever shows it.
 type Refusal struct {
 	Kind        string `json:"kind"` // sign-in, consent, blocked, not-assigned, expired, throttled, misconfigured, unavailable, link, other
@@ -210,15 +214,15 @@ func (c *Conversation) Answer(call string, decision Decision) error {
 	switch decision {
 	case Allow:
 	case AllowAlways:
-		c.Allowed = set(c.Allowed, waiting.name(), Grant{waiting.Definition, slices.Clone(waiting.After)})
+		c.Allowed = set(c.Allowed, waiting.Name(), Grant{waiting.Definition, slices.Clone(waiting.After)})
 	case Deny:
-		waiting.decided(Declined)
+		waiting.Decided(Declined)
 		return nil
 	default:
 		return fmt.Errorf("a call is answered with allow, allow-always or deny, not with %q", decision)
 	}
-	c.know(waiting.name(), waiting.Definition, waiting.Says)
-	waiting.decided(Approved)
+	c.Know(waiting.Name(), waiting.Definition, waiting.Says)
+	waiting.Decided(Approved)
 	if decision == AllowAlways {
 		c.allowAlike(waiting)
 	}
@@ -231,15 +235,15 @@ func (c *Conversation) allowAlike(allowed *Call) {
 		for j := range c.Messages[i].Calls {
 			one := &c.Messages[i].Calls[j]
 			beyond := func(read string) bool { return !slices.Contains(allowed.After, read) }
-			if one.State == Asking && one.name() == allowed.name() && one.Definition == allowed.Definition && !slices.ContainsFunc(one.After, beyond) {
-				one.decided(Approved)
+			if one.State == Asking && one.Name() == allowed.Name() && one.Definition == allowed.Definition && !slices.ContainsFunc(one.After, beyond) {
+				one.Decided(Approved)
 			}
 		}
 	}
 }
 
-// know notes which definition of a tool the person allowed, or ran.
-func (c *Conversation) know(tool, definition, says string) {
+// Know notes which definition of a tool the person allowed, or ran.
+func (c *Conversation) Know(tool, definition, says string) {
 	c.Known, c.Told = set(c.Known, tool, definition), set(c.Told, tool, says)
 }
 
@@ -261,8 +265,8 @@ func (c *Conversation) GiveUp() {
 		for j := range m.Calls {
 			switch call := &m.Calls[j]; {
 			case call.State == Asking || call.State == Approved:
-				call.decided(Declined)
-			case call.waits():
+				call.Decided(Declined)
+			case call.Waits():
 				call.Refusal.Resumable = false
 			}
 		}
@@ -328,14 +332,14 @@ func (c *Conversation) Clone() *Conversation {
 		m.Notes = slices.Clone(m.Notes)
 		m.Calls = slices.Clone(m.Calls)
 		for j := range m.Calls {
-			m.Calls[j] = m.Calls[j].clone()
+			m.Calls[j] = m.Calls[j].Clone()
 		}
 	}
 	return out
 }
 
-// clone copies what may still change: arguments and results are replaced, never written into.
-func (c Call) clone() Call {
+// Clone copies what may still change: arguments and results are replaced, never written into.
+func (c Call) Clone() Call {
 	c.Sources = slices.Clone(c.Sources)
 	if c.Refusal != nil {
 		c.Refusal = new(*c.Refusal)
@@ -354,20 +358,20 @@ func (c *Conversation) find(call string) *Call {
 	return nil
 }
 
-// name is by which tool policies and grants know it.
-func (c *Call) name() string { return c.Server + "." + c.Tool }
+// Name is by which tool policies and grants know it.
+func (c *Call) Name() string { return c.Server + "." + c.Tool }
 
-// decided ends the asking.
-func (c *Call) decided(state CallState) { c.State, c.Says, c.Said = state, "", "" }
+// Decided ends the asking.
+func (c *Call) Decided(state CallState) { c.State, c.Says, c.Said = state, "", "" }
 
-// waits reports whether the call waits for its person to do something.
-func (c *Call) waits() bool {
+// Waits reports whether the call waits for its person to do something.
+func (c *Call) Waits() bool {
 	return c.State == Asking || c.State == Refused && c.Refusal != nil && c.Refusal.Resumable
 }
 
 // pending reports whether a call of the message is not finished.
 func (m *Message) pending() bool {
-	return slices.ContainsFunc(m.Calls, func(c Call) bool { return c.State == Approved || c.State == InFlight || c.waits() })
+	return slices.ContainsFunc(m.Calls, func(c Call) bool { return c.State == Approved || c.State == InFlight || c.Waits() })
 }
 
 func set[V any](m map[string]V, key string, value V) map[string]V {
@@ -376,4 +380,17 @@ func set[V any](m map[string]V, key string, value V) map[string]V {
 	}
 	m[key] = value
 	return m
+}
+
+// Same reports whether another call is of the same tool with the same arguments.
+func (c *Call) Same(other Call) bool {
+	return c.Tool == other.Tool && c.Server == other.Server && bytes.Equal(c.Arguments, other.Arguments)
+}
+
+// Key tells it from the other documents of its server.
+func (s *Source) Key() string {
+	if s.ID != "" {
+		return s.ID
+	}
+	return s.URI
 }
