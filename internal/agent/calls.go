@@ -305,12 +305,12 @@ func params(c *dialog.Call) *mcp.CallToolParams {
 // finish writes down what came of a call.
 func (t *turn) finish(ctx context.Context, call *dialog.Call, server *Server, result *mcp.CallToolResult, err error) {
 	call.Back = nil
-	call.Chain = chainOf(result, err)
+	call.Chain = mcplink.Chain(result, err)
 	if result != nil || mcplink.Said(err) != nil {
 		touch(t.conv, server)
 	}
 	if err != nil {
-		result = linksAsked(err)
+		result = mcplink.LinksAsked(err)
 	}
 	switch {
 	case ctx.Err() != nil && err != nil:
