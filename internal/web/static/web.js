@@ -128,17 +128,18 @@ document.addEventListener("submit", async (e) => {
     return;
   }
   problem("");
+  if (asks) follow = true; // before the answer to this: what happens may be told earlier
   try {
     const answer = await fetch(address, {
       method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf }, body: JSON.stringify(body),
     });
+    if (asks && !answer.ok) follow = false;
     if (answer.status === 401) signedOut();
     else if (!answer.ok) problem(sentence((await answer.json()).error));
     else if (asks) {
       question.value = "";
       fit();
       measure();
-      follow = true;
       if (!conversation) shelf("asked", "yes");
       if (!conversation) location.assign("/c/" + (await answer.json()).id);
     }
