@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -130,17 +129,7 @@ func TestOnlyIdsAreKept(t *testing.T) {
 	w.answered()
 	conversation := eval[string](w, "location.pathname")
 	w.reads(".source", "What engineering builds")
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		w.open(conversation)
-		w.see(".source")
-		if eval[bool](w, `!!document.querySelector(".refetch")`) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nothing to fetch again\n%s", w.state())
-		}
-		w.open("/")
-	}
+	w.openUntil(conversation, ".refetch") // when it has left the desk
 	if text := w.text("#log"); strings.Contains(text, "What engineering builds") {
 		t.Errorf("what came from a document was kept: %s", text)
 	}
@@ -165,8 +154,13 @@ func TestHiddenPage(t *testing.T) {
 		eval[bool](w, `Object.defineProperty(document, "hidden", {value: `+hidden+`, configurable: true}); document.dispatchEvent(new Event("visibilitychange")); true`)
 	}
 	hide("true")
-	eval[bool](w, `fetch(document.querySelector("#ask").dataset.api, {method: "POST", headers: {"Content-Type": "application/json", "X-CSRF-Token": document.querySelector("meta[name=csrf]").content}, body: JSON.stringify({text: "handbook"})}); true`)
-	w.do(chromedp.Sleep(500 * time.Millisecond))
+	eval[bool](w, `(async () => {
+		const at = document.querySelector("#ask").dataset.api, headers = {"Content-Type": "application/json", "X-CSRF-Token": document.querySelector("meta[name=csrf]").content};
+		await fetch(at, {method: "POST", headers, body: JSON.stringify({text: "handbook"})});
+		while ((await (await fetch(at.replace("/messages", ""))).json()).state !== "idle") await new Promise((soon) => setTimeout(soon, 50));
+		window.elsewhere = true;
+	})(); true`)
+	w.until("window.elsewhere")
 	if n := eval[int](w, `document.querySelectorAll(".message.user").length`); n != 1 {
 		t.Errorf("a hidden page watches: %d questions", n)
 	}
@@ -222,6 +216,7 @@ func TestKeyboardAlone(t *testing.T) {
 
 func (w *window) press(keys string) {
 	w.t.Helper()
+	w.painted()
 	w.do(chromedp.KeyEvent(keys))
 }
 

@@ -12,9 +12,17 @@ import (
 	"time"
 )
 
-// scripted is a server of models by OpenAI's protocol that does what the question's first word says.
+// scripted is a server of models by OpenAI's protocol that does what the question's first word says. An answer that is held
+// goes on when it is told to.
 func scripted(t *testing.T) string {
 	t.Helper()
+	url, _ := scriptedAndHeld(t)
+	return url
+}
+
+func scriptedAndHeld(t *testing.T) (url string, goOn func()) {
+	t.Helper()
+	held := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Messages []struct {
@@ -36,16 +44,23 @@ func scripted(t *testing.T) string {
 			}
 		}
 		word, rest, _ := strings.Cut(question, " ")
-		perform(w, r, word, rest, result)
+		perform(w, r, word, rest, result, held)
 	}))
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	return server.URL
+	return server.URL, func() {
+		t.Helper()
+		select {
+		case held <- struct{}{}:
+		case <-time.After(patience):
+			t.Fatal("no answer is held")
+		}
+	}
 }
 
-func perform(w http.ResponseWriter, r *http.Request, word, rest string, result bool) {
+func perform(w http.ResponseWriter, r *http.Request, word, rest string, result bool, goOn <-chan struct{}) {
 	if word == "fail" {
 		http.Error(w, `{"error":{"message":"the secret reason","type":"server_error"}}`, http.StatusInternalServerError)
 		return
@@ -69,6 +84,18 @@ func perform(w http.ResponseWriter, r *http.Request, word, rest string, result b
 		say(w, "One moment, ")
 		<-r.Context().Done()
 		return
+	case word == "held":
+		for i := range 10 {
+			say(w, fmt.Sprintf("word%d ", i))
+		}
+		select {
+		case <-goOn:
+		case <-r.Context().Done():
+			return
+		}
+		for i := range 20 {
+			say(w, fmt.Sprintf("word%d ", i+10))
+		}
 	case word == "slow":
 		for i := range 30 {
 			say(w, fmt.Sprintf("word%d ", i))

@@ -38,6 +38,7 @@ func TestPictures(t *testing.T) {
 	w.see(".refusal")
 	w.picture("refusal")
 	w.click(".refusal .do button")
+	w.see(".number")
 	w.click("button.main")
 	w.see("#log")
 	w.answered()

@@ -26,6 +26,7 @@ func TestMFAInMidConversation(t *testing.T) {
 	w.accessible("the chain of a refusal")
 	w.click("#chain .close")
 	w.click(".refusal .do button")
+	w.see(".number")
 	w.click("button.main") // the second factor, at Entra
 	w.see("#log")
 	w.answered()
@@ -43,6 +44,7 @@ func TestConsentInMidConversation(t *testing.T) {
 	w.reads(".refusal", "Your consent is needed")
 	w.accessible("consent is wanted")
 	w.click(".refusal .do a")
+	w.see(".permissions")
 	w.click("button.main") // accept, at Entra
 	w.see("#log")
 	w.answered()
@@ -184,9 +186,8 @@ func TestSignOutAtEntra(t *testing.T) {
 	other.answered()
 	w.do(chromedp.Navigate(s.Env["AZURE_AUTHORITY_HOST"] + s.Env["TENANT_ID"] + "/oauth2/v2.0/logout"))
 	w.reads("main", "You have signed out of this browser.")
-	w.do(chromedp.Sleep(500 * time.Millisecond)) // the frame
-	w.open(conversation)
-	if text := w.text("main"); strings.Contains(text, "roadmap") || !strings.Contains(text, "Sign in") {
+	w.openUntil(conversation, ".hero button.main") // when the frame has been loaded
+	if text := w.text("main"); strings.Contains(text, "roadmap") {
 		t.Errorf("after signing out at Entra: %s", text)
 	}
 	other.open(conversation)

@@ -129,9 +129,9 @@ func (s *stack) run(until string, args ...string) *process {
 			if err != nil {
 				s.t.Errorf("%s ended with %v\n%s", args[0], err, &p.out)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			_ = command.Process.Kill()
-			s.t.Errorf("%s still runs ten seconds after Ctrl-C\n%s", args[0], &p.out)
+			s.t.Errorf("%s still runs long after Ctrl-C\n%s", args[0], &p.out)
 		}
 	})
 	s.t.Cleanup(p.stop)

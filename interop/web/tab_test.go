@@ -36,7 +36,7 @@ func openBrowser(t *testing.T) context.Context {
 	browser.once.Do(func() {
 		chromium := toolchain.Debian(t, "chromium", "chromium")
 		ctx, _ := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(chromium), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-			chromedp.Headless, chromedp.NoSandbox, chromedp.IgnoreCertErrors)
+			chromedp.Headless, chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.WSURLReadTimeout(patience))
 		ctx, _ = chromedp.NewContext(ctx)
 		if err := chromedp.Do(ctx); err != nil {
 			t.Fatal(err)
@@ -158,11 +158,34 @@ func (w *window) open(path string) {
 	w.do(chromedp.Navigate(w.stack.URL + path))
 }
 
+// openUntil opens a page again and again, until it shows something.
+func (w *window) openUntil(path, selector string) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		w.open(path)
+		w.see("main h1")
+		if eval[bool](w, fmt.Sprintf("!!document.querySelector(%q)", selector)) {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s does not come\n%s", selector, w.state())
+		}
+		w.open("/") // so that the page before is gone
+	}
+}
+
 func (w *window) click(selector string) {
 	w.t.Helper()
 	w.do(chromedp.WaitVisible(chromedp.CSS(selector)))
-	w.until(`document.readyState === "complete"`)                                      // else what is clicked may still move
-	w.do(chromedp.Sleep(100*time.Millisecond), chromedp.Click(chromedp.CSS(selector))) // nor is a click lost that comes before a new page is painted
+	w.painted()
+	w.do(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// painted waits until a page is whole and shown: before that what is clicked may still move, and the browser drops what comes
+// from mouse and keyboard.
+func (w *window) painted() {
+	w.t.Helper()
+	w.until(`document.readyState === "complete" && performance.getEntriesByName("first-contentful-paint").length`)
 }
 
 func (w *window) see(selector string) {
@@ -216,6 +239,7 @@ func (w *window) signIn(id string) {
 // enter presses the Enter key, as a keyboard does: no character comes of it when the page takes the key for itself.
 func (w *window) enter() {
 	w.t.Helper()
+	w.painted()
 	w.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		key := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, Text: "\r"}
 		if _, err := cdp.Call(ctx, target, input.DispatchKeyEvent, key); err != nil {

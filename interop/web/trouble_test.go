@@ -36,7 +36,8 @@ func (w *window) reloadUntil(selector string) {
 
 // A model that fails, hangs, asks for a tool that there is not, or talks for long.
 func TestModelsInTrouble(t *testing.T) {
-	s := start(t, options{model: scripted(t), web: unasked})
+	model, goOn := scriptedAndHeld(t)
+	s := start(t, options{model: model, web: unasked})
 	w := s.window()
 	w.signIn(alice)
 	if eval[bool](w, `!!document.querySelector(".note.model")`) {
@@ -71,19 +72,21 @@ func TestModelsInTrouble(t *testing.T) {
 	w.click(".message:last-child .cite")
 	w.until(`document.querySelector(":target .source")?.innerText.includes("Roadmap")`)
 
-	w.ask("slow answer")
+	w.ask("held answer")
 	w.reads(".message:last-child .text", "word3")
 	w.until(`document.querySelector("main").dataset.state === "running"`)
 	w.reads("#live", "The answer begins.")
+	goOn()
 	w.answered()
 	w.reads(".message:last-child .text", "word29")
 	w.reads("#live", "word29")
 
 	w.size(desktop, 400)
-	w.ask("slow once more")
+	w.ask("held once more")
 	w.reads(".message:last-child .text", "word3")
 	w.until("scrollY > 100") // at the end
 	eval[bool](w, "scrollTo(0, 0); true")
+	goOn()
 	w.answered()
 	if at := eval[float64](w, "scrollY"); at != 0 {
 		t.Errorf("who reads above is taken to the end: at %v", at)
