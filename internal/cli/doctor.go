@@ -189,7 +189,11 @@ func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
 		return err
 	}
 	if failed := report.Count(exam.Fail); failed > 0 {
-		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks failed: %s", failed, len(report.Results), strings.Join(report.IDs(exam.Fail), ", ")))
+		err = fmt.Errorf("%d of %d checks failed: %s", failed, len(report.Results), strings.Join(report.IDs(exam.Fail), ", "))
+		if !f.verbose && !f.asJSON {
+			err = shell.Hint(err, "onbehalf doctor -v prints every check, with what was seen")
+		}
+		return shell.Exit(shell.ExitFailed, err)
 	}
 	if warned := report.Count(exam.Warn); f.strict && warned > 0 {
 		return shell.Exit(shell.ExitFailed, fmt.Errorf("%d of %d checks warn, and --strict was given: %s", warned, len(report.Results), strings.Join(report.IDs(exam.Warn), ", ")))
@@ -200,14 +204,20 @@ func (a *app) runDoctor(cmd *cobra.Command, f doctorFlags) error {
 // examine runs the checks and writes what came of them.
 func (a *app) examine(ctx context.Context, cfg doctor.Config, f doctorFlags) (*exam.Report, error) {
 	style := exam.Style{Width: a.Width(), Colour: a.Colour(), Clean: shell.Printable}
+	all, progress := len(doctor.List()), func(int, int) {}
+	if !f.verbose {
+		progress = a.progress("checking")
+	}
 	var known exam.Report // until it is interrupted
 	report := doctor.Run(ctx, cfg, func(r exam.Result) {
 		known.Results = append(known.Results, r)
+		progress(len(known.Results), all)
 		if f.verbose && !f.asJSON {
 			_ = r.WriteText(a.Out, style) // the summary says it when the output is gone
 		}
 	})
 	if err := ctx.Err(); err != nil {
+		progress(all, all) // takes the bar away
 		if !f.verbose && !f.asJSON && len(known.Results) > 0 {
 			_ = known.WriteText(a.Out, style)
 		}
