@@ -230,7 +230,7 @@ func searchPerson(ctx context.Context, s *state) exam.Finding {
 	}
 	seen := count(got)
 	if seen <= s.publicCount {
-		return exam.Warned(fmt.Sprintf("%s, %d of them open to everybody", check.Plural(seen, "document", "documents"), s.publicCount), "No document names the person or one of her groups: there is none for her, or the permission fields hold names where object ids belong.", "Compare the documents' permission fields with the object id "+s.Caller.Object.String()+" and the object ids of her groups.")
+		return exam.Warned(fmt.Sprintf("%s, %d of them open to everybody", check.Plural(seen, "document", "documents"), s.publicCount), "No document names the person or one of her groups: there is none for her, or the permission fields hold names where object ids belong.", "Compare the documents' permission fields with the object id "+s.Caller.Object.String()+" and the object ids of her groups; the command lists who may read what.").By(s.Onbehalf("index pull-acl"))
 	}
 	return exam.Good("%s, %d of them open to everybody", check.Plural(seen, "document", "documents"), s.publicCount)
 }
