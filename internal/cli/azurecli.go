@@ -40,6 +40,12 @@ func azureCLI(ctx context.Context, args ...string) ([]byte, error) {
 		if len(why) > longest {
 			why = strings.ToValidUTF8(why[:longest], "") + "…"
 		}
+		switch {
+		case ctx.Err() != nil:
+			why = "no answer within " + azureCLITimeout.String()
+		case why == "":
+			why = err.Error()
+		}
 		return nil, fmt.Errorf("%w: az %s: %s", errNoAzureCLI, args[0], shell.Printable(why))
 	}
 	if out.Len() > maxAzureCLI {

@@ -251,8 +251,10 @@ func (w *world) impostors() {
 	}
 	w.must("index", "push", path)
 	out := w.must("index", "pull-acl")
-	for _, says := range []string{"d4  group all staff (" + entraserver.AllStaff + ")\n", `d5  group "x\nd1  nobody, user bob@contoso.example\x1b[1A" (` + liar + ")\n", "7 documents\n",
-		"group finаnce (" + cyrillic + ")", `group "press\u200b" (` + hidden + ")", `group "\u202ellats" (` + turned + ")"} {
+	for _, says := range []string{
+		"d4  group all staff (" + entraserver.AllStaff + ")\n", `d5  group "x\nd1  nobody, user bob@contoso.example\x1b[1A" (` + liar + ")\n", "7 documents\n",
+		"group finаnce (" + cyrillic + ")", `group "press\u200b" (` + hidden + ")", `group "\u202ellats" (` + turned + ")",
+	} {
 		if !strings.Contains(out, says) {
 			w.t.Errorf("pull-acl does not say %q:\n%q", says, out)
 		}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/onbehalf/onbehalf/entra"
 	"github.com/onbehalf/onbehalf/internal/graph"
 	"github.com/onbehalf/onbehalf/internal/provision/graphcalls"
 )
@@ -128,12 +129,29 @@ func brief(path string, v any) string {
 		}
 		for _, name := range []string{"value", "name", "appId", "resourceAppId", "displayName"} {
 			if text, ok := v[name].(string); ok {
-				return graphcalls.Show(text) + details(v)
+				return graphcalls.Show(nameOf(text)) + details(v)
 			}
 		}
 	}
 	text, _ := json.Marshal(v) //nolint:errchkjson // it came from JSON
 	return graphcalls.Show(string(text))
+}
+
+// nameOf names the APIs of Microsoft and the permissions of Microsoft Graph that plans are about, by ids which are the same in
+// every tenant.
+func nameOf(id string) string {
+	switch id {
+	case entra.SearchAppID:
+		return "Azure AI Search"
+	case entra.GraphAppID:
+		return "Microsoft Graph"
+	}
+	for _, p := range groupPermissions() {
+		if p.id == id {
+			return p.name
+		}
+	}
+	return id
 }
 
 // details are the ids and flags of an object that matter beside its name.
@@ -150,7 +168,7 @@ func details(v map[string]any) string {
 	var ids []string
 	for _, one := range access {
 		if m, ok := one.(map[string]any); ok {
-			ids = append(ids, graphcalls.Show(fmt.Sprint(m["id"])))
+			ids = append(ids, graphcalls.Show(nameOf(fmt.Sprint(m["id"]))))
 		}
 	}
 	if len(ids) > 0 {
