@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"os"
 	"path/filepath"
@@ -48,6 +49,10 @@ func (o *callOptions) print(result *mcp.CallToolResult) error {
 		}
 		if o.output == "table" {
 			return errors.New("the result is not a list: try --output text")
+		}
+		if headings, row, ok := record(result); ok && o.tty.fancy {
+			newGrid(headings, [][]string{row}).printRecords(o.sh.Out, o.tty.bold)
+			return nil
 		}
 	}
 	for _, content := range result.Content {
@@ -159,12 +164,7 @@ func tabular(structured any) (headings []string, rows [][]string, ok bool) {
 			}
 		}
 	}
-	slices.SortFunc(headings, func(a, b string) int {
-		if order := boolOrder(first(a), first(b)); order != 0 {
-			return order
-		}
-		return strings.Compare(a, b)
-	})
+	slices.SortFunc(headings, byHeading)
 	for _, element := range list {
 		object, _ := element.(map[string]any)
 		row := make([]string, len(headings))
@@ -174,6 +174,30 @@ func tabular(structured any) (headings []string, rows [][]string, ok bool) {
 		rows = append(rows, row)
 	}
 	return headings, rows, true
+}
+
+// record finds a result that is one object and whose text is nothing but that object's JSON.
+func record(result *mcp.CallToolResult) (headings, row []string, ok bool) {
+	object, isObject := result.StructuredContent.(map[string]any)
+	if !isObject || len(object) == 0 || len(result.Content) > 1 {
+		return nil, nil, false
+	}
+	if text := textOf(result); text != "" && !json.Valid([]byte(text)) {
+		return nil, nil, false
+	}
+	headings = slices.SortedFunc(maps.Keys(object), byHeading)
+	for _, name := range headings {
+		row = append(row, cell(object[name]))
+	}
+	return headings, row, true
+}
+
+// byHeading sorts by name, what says which row it is first.
+func byHeading(a, b string) int {
+	if order := boolOrder(first(a), first(b)); order != 0 {
+		return order
+	}
+	return strings.Compare(a, b)
 }
 
 // first reports columns that say what a row is.
