@@ -188,7 +188,7 @@ func openAudit(sh *shell.Shell, path string) (io.WriteCloser, error) {
 	default:
 		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
-			return nil, shell.Usage(fmt.Errorf("--audit-log: %w", err))
+			return nil, shell.Usage(shell.Hint(fmt.Errorf("--audit-log: %w", err), "its folder has to be there, and this process has to be allowed to write in it"))
 		}
 		return file, nil
 	}

@@ -180,7 +180,7 @@ func (f *webFlags) openHistory(settings *shell.Settings, config *web.Config) (sa
 	case errors.Is(err, history.ErrInUse):
 		return "", shell.Hint(fmt.Errorf("%s: %w", path, err), "each process needs a file of its own: --history-file")
 	case err != nil:
-		return "", fmt.Errorf("%s: %w", path, err)
+		return "", shell.Hint(err, "--history-file names another place")
 	}
 	config.History = file
 	return "conversations are kept in " + path, nil

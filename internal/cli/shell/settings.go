@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ const maxSettingsFile = 1 << 20
 type Settings struct {
 	layers []layer
 	again  func() (*Settings, error) // reads everything anew; nil for settings that were given
+
+	passedOver bool // there is a .env in the working directory, which was not read
 
 	rootsOnce sync.Once
 	roots     *x509.CertPool
@@ -102,6 +105,8 @@ func (s *Shell) Settings(trustWorkingDirectory bool) (*Settings, error) {
 			return nil, err
 		}
 		add(".env", true, values)
+	} else if info, err := os.Stat(filepath.Join(s.Dir, ".env")); err == nil && info.Mode().IsRegular() {
+		out.passedOver = true
 	}
 	file := filepath.Join(s.Dir, "onbehalf.yaml")
 	if !trustWorkingDirectory {
@@ -215,8 +220,11 @@ func (s *Settings) Require(names ...string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return &MissingError{Usage(Hint(fmt.Errorf("missing settings:\n%s", strings.Join(missing, "\n")),
-		"set them in the environment or in a file named by --env; \"onbehalf local --write-env .env\" writes one for this machine"))}
+	hint := "set them in the environment or in a file named by --env; \"onbehalf local --write-env .env\" writes one for this machine"
+	if s.passedOver {
+		hint = "this command does not read the .env of this folder by itself: if you trust it, add --env .env"
+	}
+	return &MissingError{Usage(Hint(fmt.Errorf("missing settings:\n%s", strings.Join(missing, "\n")), "%s", hint))}
 }
 
 // envHint says what to do about a file that --env named.
@@ -235,7 +243,7 @@ func readEnv(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := godotenv.UnmarshalBytes(text)
+	values, err := godotenv.UnmarshalBytes(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) // as editors of Windows begin a file
 	if err != nil {
 		return nil, fmt.Errorf("%s: not a file of NAME=value lines", path) // the library's error quotes the line, which may hold a secret
 	}
