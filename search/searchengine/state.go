@@ -57,7 +57,7 @@ func (s *state) adoptFields(l *layout, before map[string]*inverted.Field) {
 // rows returns how many numbers are given out.
 func (s *state) rows() int { return s.table.Rows }
 
-// dead returns the documents that are live, or nil when all are.
+// liveOrNil returns the documents that are live, or nil when all are.
 func (s *state) liveOrNil() bitset.Set {
 	if s.liveCount == s.rows() {
 		return nil

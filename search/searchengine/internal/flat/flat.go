@@ -60,17 +60,21 @@ func Numbers[S ~[]T, T Number](w *Writer, s S) {
 		n := min(len(s), chunk/size)
 		buf := w.buf[:0]
 		for _, v := range s[:n] {
-			switch size {
-			case 1:
-				buf = append(buf, byte(v))
-			case 4:
-				buf = binary.LittleEndian.AppendUint32(buf, uint32(v))
-			default:
-				buf = binary.LittleEndian.AppendUint64(buf, uint64(v))
-			}
+			buf = appendNumber(buf, v)
 		}
 		w.bytes(buf)
 		s = s[n:]
+	}
+}
+
+func appendNumber[T Number](buf []byte, v T) []byte {
+	switch unsafe.Sizeof(v) {
+	case 1:
+		return append(buf, byte(v))
+	case 4:
+		return binary.LittleEndian.AppendUint32(buf, uint32(v))
+	default:
+		return binary.LittleEndian.AppendUint64(buf, uint64(v))
 	}
 }
 
@@ -93,18 +97,10 @@ func Lists[T Number](w *Writer, s [][]T) {
 		lengths[i] = uint32(len(v)) //nolint:gosec // fewer elements than that fit into memory
 	}
 	Numbers(w, lengths)
-	size := int(unsafe.Sizeof(T(0)))
 	buf := w.buf[:0]
 	for _, list := range s {
 		for _, v := range list {
-			switch size {
-			case 1:
-				buf = append(buf, byte(v))
-			case 4:
-				buf = binary.LittleEndian.AppendUint32(buf, uint32(v))
-			default:
-				buf = binary.LittleEndian.AppendUint64(buf, uint64(v))
-			}
+			buf = appendNumber(buf, v)
 			if len(buf) >= chunk {
 				w.bytes(buf)
 				buf = buf[:0]
