@@ -57,7 +57,7 @@ func TestMetadata(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]int{
-		"/nonsense/v2.0/.well-known/openid-configuration": 400, "/": 404, "/x": 404, "/common/oauth2/v2.0/token": 400,
+		"/nonsense/v2.0/.well-known/openid-configuration": 400, "/": 200, "/x": 404, "/common/oauth2/v2.0/token": 400,
 		"/common/.well-known/oauth-authorization-server": 501, "/common/userrealm/alice@contoso.example": 501, "/" + ContosoTenant + "/discovery/keys/": 200,
 	} {
 		if got, _, _ := get(t, s, path); got != want {

@@ -95,6 +95,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // would do.
 func (s *Server) find(r *http.Request) (found endpoint, tenant string, status int) {
 	path := strings.TrimSuffix(strings.ToLower(r.URL.Path), "/")
+	if path == "" {
+		path = "/"
+	}
 	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	candidates := []string{path}
 	if rest != "" {

@@ -30,3 +30,16 @@ func TestLongRequestsCostLittle(t *testing.T) {
 		}
 	}
 }
+
+// Who opens the address in a browser is told what is there.
+func TestHome(t *testing.T) {
+	s, err := New(Config{URL: "https://localhost:8443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "A local Microsoft Entra ID for tests answers here") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
