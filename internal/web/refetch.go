@@ -155,7 +155,7 @@ func (t *talk) withFetched() *dialog.Conversation {
 
 // fill puts what came back into a call of which the sources' ids were kept.
 func fill(c, again *dialog.Call) {
-	c.Result, c.Chain, c.Took = again.Result, again.Chain, again.Took
+	c.Result, c.Chain, c.Started, c.Took = again.Result, again.Chain, again.Started, again.Took
 	for i := range c.Sources {
 		c.Sources[i].Extract = gone
 		for _, s := range again.Sources {
