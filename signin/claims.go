@@ -58,6 +58,39 @@ func filterClaims(encoded string) (string, error) {
 	return string(filtered), nil
 }
 
+// Demand says in words what is demanded beyond the last sign-in: "to meet the Conditional Access policy …"; "" for nothing.
+// The ids in it are the server's own words.
+func (c Cause) Demand() string {
+	if c.Claims == "" {
+		return ""
+	}
+	var demanded demandedClaims
+	if json.Unmarshal([]byte(c.Claims), &demanded) != nil {
+		return "with more than before"
+	}
+	var parts []string
+	add := func(text string, claim *claimDemand) {
+		if claim == nil {
+			return
+		}
+		values := claim.Values
+		if claim.Value != "" {
+			values = append([]string{claim.Value}, values...)
+		}
+		parts = append(parts, strings.TrimSpace(text+" "+strings.Join(values, ", ")))
+	}
+	add("to meet the Conditional Access policy", demanded.AccessToken.CAPolIDs)
+	add("to meet the policy", demanded.AccessToken.PolIDs)
+	add("in the authentication context", demanded.AccessToken.ACRS)
+	if demanded.AccessToken.NBF != nil {
+		parts = append(parts, "since earlier sign-ins no longer count")
+	}
+	if len(parts) == 0 {
+		return "with more than before"
+	}
+	return strings.Join(parts, ", ")
+}
+
 // decodeBase64 accepts both alphabets, with and without padding: servers differ.
 func decodeBase64(s string) ([]byte, error) {
 	s = strings.TrimRight(s, "=")

@@ -120,7 +120,7 @@ func (o *options) ask(ctx context.Context, cause signin.Cause) error {
 	o.patience.hold()
 	fmt.Fprintf(o.sh.Err, "%s wants you to sign in", cause.Server)
 	if cause.Claims != "" {
-		fmt.Fprintf(o.sh.Err, " again, and demands %s", printable(cause.Claims))
+		fmt.Fprintf(o.sh.Err, " again, %s", printable(cause.Demand()))
 	}
 	fmt.Fprintln(o.sh.Err)
 	if o.device && cause.Claims == "" {

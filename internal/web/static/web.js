@@ -35,6 +35,7 @@ const sentence = (e) => [e.message, e.hint].filter(Boolean).map((s) => s[0].toUp
 function signedOut() {
   over = true;
   source?.close();
+  if ($("link")) $("link").textContent = "";
   problem(question?.value.trim() ? "You are signed out here. What you typed stays in this tab." : "You are signed out here.", "Sign in again");
   for (const button of document.querySelectorAll(".composer button")) button.disabled = true;
 }
