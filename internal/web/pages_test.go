@@ -2,8 +2,10 @@ package web_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -166,6 +168,26 @@ func TestTextIsNotLost(t *testing.T) {
 	page := w.post("/c", url.Values{"csrf": {csrf(t, w.open("/"))}, "text": {strings.Repeat("a", 10<<20)}})
 	if page.Status != http.StatusRequestEntityTooLarge || !strings.Contains(page.Body, "what you wrote is still there") {
 		t.Errorf("10 MB: HTTP %d\n%.2000s", page.Status, page.Body)
+	}
+}
+
+// A browser that keeps no cookie is told so: Safari keeps none that is Secure for http://localhost.
+func TestNoCookies(t *testing.T) {
+	s := start(t, options{})
+	form := url.Values{"csrf": {csrf(t, s.window(t, "alice").open("/"))}}.Encode()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/signin", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusForbidden || !bytes.Contains(text, []byte("keeps no cookie")) || !bytes.Contains(text, []byte("Safari")) {
+		t.Errorf("HTTP %d %s %v", response.StatusCode, text, err)
 	}
 }
 

@@ -16,6 +16,7 @@ type visit struct {
 	*http.Request
 	session *session // nil: nobody is signed in
 	browser string   // the value of the cookie of who is not signed in yet
+	fresh   bool     // the browser brought no such cookie
 	csrf    string
 }
 
@@ -32,7 +33,7 @@ func (a *App) page(handle func(http.ResponseWriter, *visit) error) http.HandlerF
 		if err == nil && len(cookie.Value) == len(randomText()) {
 			v.browser = cookie.Value
 		} else {
-			v.browser = randomText()
+			v.browser, v.fresh = randomText(), true
 			http.SetCookie(w, hostCookie(a.browserCookie(), v.browser, 0))
 		}
 		v.csrf = keyed(a.entrance.key, v.browser)
@@ -62,6 +63,9 @@ func (v *visit) checkForm() error {
 		return &pageError{status: http.StatusBadRequest, heading: "That could not be read", text: "The form is too large or damaged."}
 	}
 	if !sameText(v.PostForm.Get("csrf"), v.csrf) {
+		if v.fresh && v.session == nil {
+			return errNoCookie
+		}
 		return errOldForm
 	}
 	return nil
@@ -82,6 +86,7 @@ func (e *pageError) Error() string { return e.heading }
 var (
 	errNoPage     = &pageError{status: http.StatusNotFound, heading: "There is no such page", text: "The address is mistyped, or what was there has been deleted."}
 	errOldForm    = &pageError{status: http.StatusForbidden, heading: "This page was too old", text: "You have signed in or out since it was opened.", hint: "Go back to the start and try again."}
+	errNoCookie   = &pageError{status: http.StatusForbidden, heading: "Your browser keeps no cookie of this page", text: "Without one nobody can be signed in.", hint: "Allow cookies for this site. Safari keeps none for http://localhost: there use Firefox, Chrome or Edge, or reach this page by https."}
 	errNotBegun   = &pageError{status: http.StatusBadRequest, heading: "This sign-in was not begun here", text: "It was begun in another browser, was finished before, or took longer than 15 minutes.", hint: "Sign in again from here.", signIn: true}
 	errDecided    = &pageError{status: http.StatusConflict, heading: "This is decided already", text: "The call does not wait for you any more.", hint: "Look at the conversation again."}
 	errSignInAway = &pageError{status: http.StatusBadGateway, heading: "The sign-in did not work", text: "Entra could not be asked, or its answer could not be used.", hint: "Try again in a moment.", signIn: true}
