@@ -123,7 +123,7 @@ func assemble(ctx context.Context, config Config) (*demo, *serve.Server, error) 
 		return nil, nil, err
 	}
 	d.client = d.local.Client()
-	server, err := d.prepare() //nolint:contextcheck // what sends traces lives as long as the server
+	server, err := d.prepare()
 	if err == nil && config.Web != nil {
 		if d.web, err = d.startAgent(); err != nil { //nolint:contextcheck // turns outlive what begins them
 			err = errors.Join(err, server.Close())

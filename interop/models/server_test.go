@@ -62,16 +62,6 @@ func understood(t *testing.T, server *Server) {
 	})
 }
 
-// refuses holds that a model which is not there is said not to be: llama.cpp answers by the one that it has.
-func refuses(t *testing.T, server *Server) {
-	t.Helper()
-	t.Run("no such model", func(t *testing.T) {
-		if _, err := question(t, &Server{URL: server.URL, Model: "nosuch"}, "Hello"); kindOf(t, err) != agent.ModelRejected {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
 // told compares; identifiers are the server's own, and so is how it writes JSON and counts.
 func told(t *testing.T, got *agent.Answer, want agent.Answer) {
 	t.Helper()
