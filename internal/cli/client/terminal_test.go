@@ -53,7 +53,7 @@ func TestWhatThePersonIsAsked(t *testing.T) {
 		if err := o.ask(t.Context(), cause); (err == nil) != want {
 			t.Errorf("ask, %q: %v", reply, err)
 		}
-		if !strings.Contains(said.String(), cause.Server) || !strings.Contains(said.String(), `"c1"`) {
+		if !strings.Contains(said.String(), cause.Server) || !strings.Contains(said.String(), "in the authentication context c1\n") {
 			t.Errorf("the question names neither server nor claims:\n%s", said)
 		}
 	}
