@@ -118,6 +118,9 @@ func split(ctx context.Context, items iter.Seq2[Item, error], batches chan<- []I
 		if len(batch) == 0 {
 			return nil
 		}
+		if ctx.Err() != nil { // where both may go on, a select chooses at random
+			return ctx.Err()
+		}
 		select {
 		case batches <- batch:
 			batch, size = nil, 0
