@@ -132,7 +132,7 @@ func Of(h chain.Hop, start time.Time) Hop {
 }
 
 func stationWords(h chain.Hop) (title, text string) {
-	refused := h.Decision == chain.Refused
+	refused, failed := h.Decision == chain.Refused, h.Decision == chain.Failed
 	switch h.Station {
 	case chain.SignIn:
 		return "Sign-in", "The person signed in"
@@ -140,6 +140,8 @@ func stationWords(h chain.Hop) (title, text string) {
 		switch {
 		case refused:
 			return "Token not accepted", "The MCP server refused the token"
+		case failed:
+			return "Token not checked", "The MCP server could not find out whether the token is good"
 		case h.Decision == chain.Cached:
 			return "Token checked", "The MCP server had checked this token a moment ago"
 		}
@@ -148,6 +150,8 @@ func stationWords(h chain.Hop) (title, text string) {
 		switch {
 		case refused:
 			return "Token not exchanged", "Entra refused a token for the API behind the tool, on behalf of the person"
+		case failed:
+			return "Token not exchanged", "No token for the API behind the tool could be had: Entra gave no answer to go by"
 		case h.Decision == chain.Cached:
 			return "Token exchanged", "The server still had a token for the API behind the tool, on behalf of the person"
 		}
@@ -156,14 +160,22 @@ func stationWords(h chain.Hop) (title, text string) {
 		switch {
 		case refused:
 			return "Documents", "The search service refused the query"
+		case failed:
+			return "Documents", "The search service gave no answer to go by"
 		case h.Count == 1:
 			return "Documents", "Azure AI Search returned 1 document that the person may see"
 		}
 		return "Documents", fmt.Sprintf("Azure AI Search returned %d documents, all of which the person may see", h.Count)
 	case chain.Graph:
+		switch {
+		case refused:
+			return "Microsoft Graph", "Microsoft Graph refused what it was asked as the person"
+		case failed:
+			return "Microsoft Graph", "Microsoft Graph gave no answer to go by"
+		}
 		return "Microsoft Graph", "Microsoft Graph was asked as the person"
 	case chain.Tool:
-		if refused || h.Decision == chain.Failed {
+		if refused || failed {
 			return "Tool " + h.Name, "The tool ended without a result"
 		}
 		return "Tool " + h.Name, "The tool ran"
